@@ -1,0 +1,1 @@
+"""Dual Dynamic Inference: train a network that skips work and answers early."""

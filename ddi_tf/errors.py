@@ -1,0 +1,25 @@
+"""Errors a caller may want to catch; each message says what, where and the remedy."""
+
+
+class DDIError(Exception):
+    """Root of every error that `ddi_tf` and `converters` raise at a user."""
+
+
+class ConfigError(DDIError, ValueError):
+    """A setting, or a combination of settings, that makes no network or run."""
+
+
+class DataError(DDIError):
+    """A data set that is missing, incomplete or not what its name says."""
+
+
+class CheckpointError(DDIError):
+    """A run folder without a checkpoint, or with one that cannot be read."""
+
+
+class TrainingError(DDIError):
+    """Training cannot go on (a loss that is not finite)."""
+
+
+class ExportError(DDIError):
+    """A subgraph that does not convert, or does not compute what Keras does."""

@@ -1,0 +1,118 @@
+"""Layer and channel gates: what decides which work an image needs.
+
+Dual Dynamic Inference, Section 3.1. The layer gate is one recurrent network
+shared by all blocks (as in SkipNet, arXiv:1711.09485); every block has its own
+small convolutional channel gate.
+"""
+
+import tensorflow as tf
+import tf_keras
+
+from ddi_tf import layers
+
+# Gates start a little open, so that warm-up only has to finish the job: a
+# sigmoid driven far to one side has no gradient left for the skip phase.
+_OPEN_BIAS = tf_keras.initializers.Constant(1.0)
+
+
+def straight_through(probability):
+    """Rounds to {0, 1} forwards and is the identity backwards.
+
+    `p + stop_gradient(1[p >= 0.5] - p)`; the sum is exact in floating point.
+
+    Args:
+        probability: any shape, float in [0, 1].
+
+    Returns:
+        The same shape and dtype, in {0, 1}; 1 runs the layer or channels.
+    """
+    hard = tf.cast(probability >= 0.5, probability.dtype)
+    return probability + tf.stop_gradient(hard - probability)
+
+
+class LayerGate(tf_keras.layers.Layer):
+    """Recurrent gate over blocks: pool -> 1x1 conv -> LSTM step -> sigmoid.
+
+    One LSTM and one output layer serve all blocks; there is one 1x1 convolution
+    per feature width. On pooled [B, C] features that is a dense layer.
+
+    Args:
+        widths: the feature widths (channels) it will be asked about.
+        hidden: size of the embedding and of the LSTM's state.
+    """
+
+    def __init__(self, widths, *, hidden=10, **kwargs):
+        super().__init__(**kwargs)
+        if hidden <= 0:
+            raise ValueError(f"`hidden` must be positive. Received: {hidden}")
+        self.widths, self.hidden = tuple(widths), hidden
+        self.embed = {
+            str(width): tf_keras.layers.Dense(
+                hidden, activation="relu", name=f"embed_{width}")
+            for width in sorted(set(self.widths))}
+        self.cell = tf_keras.layers.LSTMCell(hidden, name="lstm")
+        self.score = tf_keras.layers.Dense(
+            1, activation="sigmoid", bias_initializer=_OPEN_BIAS, name="score")
+
+    def initial_state(self, batch_size):
+        """[B, 2 * hidden] zeros: the LSTM's h and c side by side."""
+        return tf.zeros([batch_size, 2 * self.hidden])
+
+    def call(self, features, state):
+        """Whether the next block should run.
+
+        Args:
+            features: [B, H, W, C] float, the block's input.
+            state: [B, 2 * hidden] float, from the block before.
+
+        Returns:
+            probability: [B, 1] float in (0, 1).
+            state: [B, 2 * hidden] float, for the block after.
+        """
+        pooled = tf.reduce_mean(features, axis=[1, 2])
+        embedded = self.embed[str(features.shape[-1])](pooled)
+        h, c = tf.split(state, 2, axis=1)
+        output, (h, c) = self.cell(embedded, [h, c])
+        return self.score(output), tf.concat([h, c], axis=1)
+
+    def macs(self, channels):
+        """Multiply-accumulates of one decision on C-channel features."""
+        lstm = 4 * self.hidden * (self.hidden + self.hidden)
+        return channels * self.hidden + lstm + self.hidden
+
+    def get_config(self):
+        return {**super().get_config(), "widths": self.widths,
+                "hidden": self.hidden}
+
+
+class ChannelGate(tf_keras.layers.Layer):
+    """Convolutional gate: 3x3 conv, stride 2 -> pool -> dense -> sigmoid.
+
+    Args:
+        channels: width of the features it looks at.
+        groups: decisions to make, one per group of channels, > 0.
+    """
+
+    def __init__(self, channels, groups, **kwargs):
+        super().__init__(**kwargs)
+        if groups <= 0:
+            raise ValueError(f"`groups` must be positive. Received: {groups}")
+        self.channels, self.groups = channels, groups
+        self.conv = layers.ConvBN(channels, 3, stride=2, name="conv")
+        self.score = tf_keras.layers.Dense(
+            groups, activation="sigmoid", bias_initializer=_OPEN_BIAS,
+            name="score")
+
+    def call(self, features, training=False):
+        """[B, H, W, C] float -> [B, groups] probabilities in (0, 1)."""
+        pooled = tf.reduce_mean(self.conv(features, training), axis=[1, 2])
+        return self.score(pooled)
+
+    def macs(self, height, width):
+        """Multiply-accumulates of one decision on [H, W, channels]."""
+        return (self.conv.macs(height, width, self.channels)
+                + self.channels * self.groups)
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels,
+                "groups": self.groups}

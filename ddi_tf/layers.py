@@ -1,0 +1,79 @@
+"""Convolution, batch norm and ReLU as one layer, and what it costs."""
+
+import tensorflow as tf
+import tf_keras
+
+BATCH_NORM_MOMENTUM = 0.9
+BATCH_NORM_EPSILON = 1e-5
+
+
+def same_padding_size(size, stride):
+    """Output height or width of a SAME convolution: ceil(size / stride)."""
+    return -(-size // stride)
+
+
+class ConvBN(tf_keras.layers.Layer):
+    """`relu(batch_norm(conv(x)))`, SAME padding, no bias; ReLU is optional.
+
+    Args:
+        filters: output channels, > 0.
+        kernel_size: height and width of the kernel, in pixels.
+        stride: step in both directions, in pixels.
+        relu: whether the ReLU is applied.
+
+    Input shape: [B, H, W, C] float.
+    Output shape: [B, ceil(H / stride), ceil(W / stride), filters].
+    """
+
+    def __init__(self, filters, kernel_size, *, stride=1, relu=True, **kwargs):
+        super().__init__(**kwargs)
+        if filters <= 0:
+            raise ValueError(f"`filters` must be positive. Received: {filters}")
+        self.filters, self.kernel_size = filters, kernel_size
+        self.stride, self.relu = stride, relu
+        self.conv = tf_keras.layers.Conv2D(
+            filters, kernel_size, stride, "same", use_bias=False,
+            kernel_initializer="he_normal", name="conv")
+        self.norm = tf_keras.layers.BatchNormalization(
+            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
+            name="norm")
+
+    def call(self, x, training=False):
+        x = self.norm(self.conv(x), training=training)
+        return tf.nn.relu(x) if self.relu else x
+
+    def narrow(self, x, inputs=None, outputs=None):
+        """Inference with some channels only; the others are not computed.
+
+        Args:
+            x: [B, H, W, len(inputs)] float: the input channels that are left.
+            inputs: which input channels `x` holds, ascending; None for all.
+            outputs: which output channels are wanted; None for all.
+
+        Returns:
+            [B, H', W', len(outputs)]: the same numbers as `call` on an input
+            whose other channels are zero, restricted to `outputs`.
+        """
+        inputs = range(self.conv.kernel.shape[2]) if inputs is None else inputs
+        outputs = range(self.filters) if outputs is None else outputs
+        kernel = tf.gather(self.conv.kernel, list(inputs), axis=2)
+        kernel = tf.gather(kernel, list(outputs), axis=3)
+        mean, variance, offset, scale = (
+            tf.gather(weights, list(outputs)) for weights in (
+                self.norm.moving_mean, self.norm.moving_variance,
+                self.norm.beta, self.norm.gamma))
+        x = tf.nn.conv2d(x, kernel, self.stride, "SAME")
+        x = tf.nn.batch_normalization(
+            x, mean, variance, offset, scale, BATCH_NORM_EPSILON)
+        return tf.nn.relu(x) if self.relu else x
+
+    def macs(self, height, width, channels):
+        """Multiply-accumulates of the convolution for one [H, W, C] input."""
+        positions = (same_padding_size(height, self.stride)
+                     * same_padding_size(width, self.stride))
+        return positions * self.kernel_size**2 * channels * self.filters
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters,
+                "kernel_size": self.kernel_size, "stride": self.stride,
+                "relu": self.relu}

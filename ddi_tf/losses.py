@@ -1,0 +1,58 @@
+"""The hybrid loss: accuracy of every answer plus the cost of the work.
+
+Dual Dynamic Inference, Equations 4 and 5.
+"""
+
+import tensorflow as tf
+
+# Warm-up opens gates to this probability and no further: one that saturates
+# cannot be closed again by a gradient.
+_OPEN_MARGIN = 0.7
+
+
+def cross_entropy(logits, labels, label_smoothing=0.0):
+    """Mean cross-entropy in nats: `-mean_b sum_c q_bc log softmax(logits)_bc`.
+
+    Args:
+        logits: [B, C] float.
+        labels: [B] int in [0, C).
+        label_smoothing: share of the target spread evenly over all classes.
+    """
+    classes = logits.shape[-1]
+    target = tf.one_hot(labels, classes) * (1 - label_smoothing)
+    target += label_smoothing / classes
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(
+        labels=target, logits=logits))
+
+
+def with_exits(head_loss, exit_losses):
+    """Eq. 4: `L = L_o + sum_i w_i L_i`, `w_i = L_o / L_i` out of the gradient.
+
+    Every answer weighs the same in value; the weight balances the gradients of
+    exits whose losses differ in size.
+    """
+    total = head_loss
+    for loss in exit_losses:
+        total += tf.stop_gradient(head_loss / loss) * loss
+    return total
+
+
+def resource(full_path_macs, base_macs):
+    """E of Eq. 5: mean executed cost as a fraction of the base network.
+
+    Args:
+        full_path_macs: [B] float64, `costs.full_path`.
+        base_macs: cost of the plain backbone.
+    """
+    return tf.cast(tf.reduce_mean(full_path_macs) / base_macs, tf.float32)
+
+
+def open_gates(probabilities):
+    """Warm-up: `mean max(0, margin - p)` over all gates; 0 when all are open.
+
+    Args:
+        probabilities: `network.Decisions` of probabilities.
+    """
+    parts = [probabilities.layers, *probabilities.masks]
+    return tf.add_n([
+        tf.reduce_mean(tf.nn.relu(_OPEN_MARGIN - p)) for p in parts])

@@ -1,0 +1,227 @@
+"""A backbone with gates and exits: the dual dynamic network of Section 3."""
+
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+import tf_keras
+
+from ddi_tf import costs
+from ddi_tf import errors
+from ddi_tf import exits
+from ddi_tf import gates
+from ddi_tf import resnet
+
+BACKBONES = {"resnet": resnet.build}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that decides a network's variables and shapes.
+
+    Attributes:
+        backbone: a key of BACKBONES.
+        depth: layers of the backbone.
+        classes: number of classes.
+        image_shape: (height, width, channels) of the input, pixels.
+        layer_gates, channel_gates: whether the network has them.
+        mask_site: where a channel mask applies (`resnet.MASK_SITES`).
+        groups: channel decisions per block; 0 is one for every channel.
+        exits: whether the network has early exits.
+    """
+
+    backbone: str = "resnet"
+    depth: int = 38
+    classes: int = 10
+    image_shape: tuple = (32, 32, 3)
+    layer_gates: bool = True
+    channel_gates: bool = True
+    mask_site: str = "inner"
+    groups: int = 2
+    exits: bool = True
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `dataclasses.asdict`. Raises ConfigError."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise errors.ConfigError(
+                f"a network has no setting {', '.join(unknown)}; it was written "
+                "by another version of ddi_tf")
+        return cls(**{**values, "image_shape": tuple(values["image_shape"])})
+
+
+class Decisions(NamedTuple):
+    """What the gates said: K blocks, G_k channel groups in block k."""
+
+    layers: tf.Tensor  # [B, K] float in {0, 1}, or probabilities
+    masks: tuple       # K times [B, G_k] float in {0, 1}, or probabilities
+
+
+class Outputs(NamedTuple):
+    """Everything the network answered and decided, E exits and the head."""
+
+    logits: tf.Tensor         # [B, C], the head's
+    exit_logits: tuple        # E times [B, C], in network order; () if not asked
+    decisions: Decisions      # hard, with straight-through gradients
+    probabilities: Decisions  # what they were rounded from
+    spent: tf.Tensor          # [B, E + 1] float64: costs.spent
+
+
+class Network(tf_keras.Model):
+    """A gated network with early exits.
+
+    Calling it is the masked forward: every block is computed and the gates
+    multiply. The device does not compute what the gates close; both walk
+    `blocks` in order, and per block decide layer gate, channel gate, exit.
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        if config.backbone not in BACKBONES:
+            raise errors.ConfigError(
+                f"`model_backbone` must be one of {', '.join(BACKBONES)}. "
+                f"Received: {config.backbone}")
+        self.config = config
+        backbone = BACKBONES[config.backbone](config)
+        self.stem, self.blocks = backbone.stem, backbone.blocks
+        last = self.blocks[-1].out_shape[-1]
+        self.head = exits.Head(last, config.classes, name="head")
+        self.layer_gate = gates.LayerGate(
+            [block.in_shape[-1] for block in self.blocks],
+            name="layer_gate") if config.layer_gates else None
+        self.channel_gates = {
+            block.name: gates.ChannelGate(
+                block.in_shape[-1], groups_of(config, block),
+                name=f"{block.name}_channel_gate")
+            for block in self.blocks} if config.channel_gates else {}
+        self.exits = {
+            self.blocks[index].name: exits.Exit(
+                self.blocks[index].out_shape[-1], config.classes,
+                name=f"exit{number}")
+            for number, index in enumerate(backbone.exit_after, start=1)
+        } if config.exits else {}
+        self.costs = costs.mac_table(self, backbone.stem_macs)
+        self(tf.zeros([1, *config.image_shape]))  # makes every variable
+
+    def call(self, images, training=False, train_gates=None, decisions=None,
+             with_exits=True):
+        """The masked forward.
+
+        Args:
+            images: [B, H, W, 3] float, scaled as `data.normalize` does.
+            training: whether stem, blocks, exits and head are being trained
+                (batch norm by the batch).
+            train_gates: the same for the gates; None: as `training`.
+            decisions: `Decisions` to obey instead of asking the gates.
+            with_exits: whether the exits are evaluated.
+
+        Returns:
+            `Outputs`.
+        """
+        train_gates = training if train_gates is None else train_gates
+        x = self.stem(images, training)
+        walk = _Walk(self, tf.shape(images)[0], train_gates, decisions)
+        exit_logits = []
+        for index, block in enumerate(self.blocks):
+            gate, mask = walk.decide(index, block, x)
+            x = block(x, gate, mask, training)
+            if with_exits and block.name in self.exits:
+                exit_logits.append(self.exits[block.name](x, training))
+        hard = walk.decisions()
+        return Outputs(self.head(x, training), tuple(exit_logits), hard,
+                       walk.probabilities(), costs.spent(self.costs, hard))
+
+    def base(self, images, training=False):
+        """[B, C] logits of the plain backbone: no gate, no exit, all runs."""
+        x = self.stem(images, training)
+        for block in self.blocks:
+            x = block(x, training=training)
+        return self.head(x, training)
+
+    def all_open(self, batch_size):
+        """`Decisions` that run every block with every channel."""
+        return Decisions(
+            tf.ones([batch_size, len(self.blocks)]),
+            tuple(tf.ones([batch_size, gate.groups])
+                  for gate in self.channel_gates.values())
+            or (tf.ones([batch_size, 1]),) * len(self.blocks))
+
+    @property
+    def base_variables(self):
+        """Trainable variables of the plain backbone (W): stem, blocks, head."""
+        return _trainable([self.stem, *self.blocks, self.head])
+
+    @property
+    def gate_variables(self):
+        """Trainable variables of the gates."""
+        layer_gate = [self.layer_gate] if self.layer_gate else []
+        return _trainable([*layer_gate, *self.channel_gates.values()])
+
+    @property
+    def exit_variables(self):
+        """Trainable variables of the early exits."""
+        return _trainable(self.exits.values())
+
+
+def groups_of(config, block):
+    """Channel decisions that a block offers. Raises ConfigError."""
+    groups = config.groups or block.filters
+    if block.filters % groups:
+        raise errors.ConfigError(
+            f"`model_groups` must divide every block's channels; {block.name} "
+            f"has {block.filters}. Received: {groups}")
+    return groups
+
+
+def _trainable(parts):
+    return [v for part in parts for v in part.trainable_variables]
+
+
+class _Walk:
+    """The decisions of one forward pass, collected block by block."""
+
+    def __init__(self, network, batch_size, train_gates, forced):
+        self._network, self._forced = network, forced
+        self._train_gates = train_gates
+        self._ones = tf.ones([batch_size, 1])
+        self._state = (network.layer_gate.initial_state(batch_size)
+                       if network.layer_gate else None)
+        self._soft_layers, self._soft_masks = [], []
+        self._hard_layers, self._hard_masks = [], []
+
+    def decide(self, index, block, x):
+        """(gate, mask) for `block.call`; None where nothing decides."""
+        layer, mask = self._ask(index, block, x)
+        has_mask = block.name in self._network.channel_gates
+        hard_layer, hard_mask = (
+            (layer, mask) if self._forced is not None
+            else (gates.straight_through(layer), gates.straight_through(mask)))
+        self._soft_layers.append(layer)
+        self._soft_masks.append(mask)
+        self._hard_layers.append(hard_layer)
+        self._hard_masks.append(hard_mask)
+        gated = self._network.layer_gate is not None or self._forced is not None
+        return (hard_layer[:, 0] if gated else None,
+                hard_mask if has_mask else None)
+
+    def decisions(self):
+        return Decisions(tf.concat(self._hard_layers, axis=1),
+                         tuple(self._hard_masks))
+
+    def probabilities(self):
+        return Decisions(tf.concat(self._soft_layers, axis=1),
+                         tuple(self._soft_masks))
+
+    def _ask(self, index, block, x):
+        """([B, 1], [B, G]) probabilities, or what was forced."""
+        if self._forced is not None:
+            return (self._forced.layers[:, index:index + 1],
+                    self._forced.masks[index])
+        layer = mask = self._ones
+        if self._network.layer_gate is not None:
+            layer, self._state = self._network.layer_gate(x, self._state)
+        if block.name in self._network.channel_gates:
+            mask = self._network.channel_gates[block.name](
+                x, self._train_gates)
+        return layer, mask

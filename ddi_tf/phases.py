@@ -1,0 +1,123 @@
+"""The five training phases, as rows of a table (Section 3.2-3.3, 4.1)."""
+
+import dataclasses
+import enum
+import math
+from typing import NamedTuple
+
+from ddi_tf import errors
+
+
+class Alpha(enum.Enum):
+    """When the resource loss of Eq. 5 is on."""
+
+    OFF = "off"
+    ON = "on"      # until the target is reached
+    BAND = "band"  # pulls back to the target from outside a band round it
+
+
+class Phase(NamedTuple):
+    """One row: what is trained, and by which loss."""
+
+    name: str
+    weights: bool     # W: stem, blocks and head, with their batch norm
+    gates: bool       # whether gates exist in the forward, and are trained
+    exits: bool       # Eq. 4, and the exits are trained
+    alpha: Alpha
+    lr_floor: float   # the cosine ends at this share of the phase's rate
+
+
+PHASES = (
+    Phase("base", True, False, False, Alpha.OFF, 0.0),
+    Phase("warmup", False, True, False, Alpha.OFF, 1.0),
+    Phase("skip", True, True, False, Alpha.ON, 1.0),
+    Phase("restore", True, True, False, Alpha.BAND, 0.1),
+    Phase("exits", True, True, True, Alpha.BAND, 0.0),
+)
+
+# Warm-up is over when this share of the gated work is skipped at most.
+WARMUP_SKIP_RATIO = 0.01
+
+# Half-width of the band of Alpha.BAND, as a share of the target.
+BAND = 0.01
+
+# Distance from the target, as a share of it, at which alpha pulls back fully.
+# A full pull at the band's edge makes the gates flap from one side to the other.
+FULL_PULL = 0.1
+
+# Share of a phase's steps over which the rate climbs from 0 (base phase only).
+_CLIMB = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long and how fast each phase learns.
+
+    Attributes:
+        batch_size: images per step.
+        epochs: phase name -> epochs; "warmup" and "skip" are upper limits, they
+            end when the gates are open and when the target is reached.
+        base_lr: peak rate of the base phase.
+        joint_lr: peak rate of the phases after it.
+        weight_decay: L2 factor on the kernels of W and exits.
+        label_smoothing: share of the target spread over all classes.
+        alpha: weight of the resource loss.
+        target_cost: executed cost to reach, as a fraction of the base network.
+        seed: of weights, data order and augmentation.
+    """
+
+    batch_size: int = 128
+    epochs: dict = dataclasses.field(default_factory=dict)
+    base_lr: float = 0.1
+    joint_lr: float = 0.01
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
+    alpha: float = 1.0
+    target_cost: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self):
+        if unknown := set(self.epochs) - {phase.name for phase in PHASES}:
+            raise errors.ConfigError(f"there is no phase {sorted(unknown)}")
+        if not 0 < self.target_cost <= 2:
+            raise errors.ConfigError(
+                "`target_cost` is a fraction of the base network's cost and "
+                f"must lie in (0, 2]. Received: {self.target_cost}")
+
+
+def planned(config, schedule):
+    """The phases a network goes through: those it has gates and exits for.
+
+    Args:
+        config: `network.NetworkConfig`.
+        schedule: `Schedule`; a phase of 0 epochs is left out.
+    """
+    gated = config.layer_gates or config.channel_gates
+    return tuple(
+        phase._replace(gates=phase.gates and gated,
+                       alpha=phase.alpha if gated else Alpha.OFF)
+        for phase in PHASES
+        if schedule.epochs.get(phase.name, 0)
+        and (config.exits or not phase.exits)
+        and (gated or not phase.gates or phase.exits))
+
+
+def learning_rate(phase, schedule, step, steps):
+    """Rate at `step` of `steps`: a cosine from the phase's peak to its floor."""
+    peak = schedule.base_lr if phase.name == "base" else schedule.joint_lr
+    if phase.name == "base" and step < _CLIMB * steps:
+        return peak * (step + 1) / (_CLIMB * steps + 1)
+    floor = peak * phase.lr_floor
+    return floor + (peak - floor) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def is_done(phase, schedule, cost, skip_ratio):
+    """Whether a phase has reached what it is for before its epochs end.
+
+    Args:
+        cost: running mean of executed cost / base network's cost.
+        skip_ratio: running mean share of gated work that is not executed.
+    """
+    if phase.name == "warmup":
+        return skip_ratio <= WARMUP_SKIP_RATIO
+    return phase.alpha is Alpha.ON and cost <= schedule.target_cost

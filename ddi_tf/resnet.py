@@ -1,0 +1,209 @@
+"""The ResNet 6n + 2 family for small images, with blocks that can be skipped.
+
+He et al. 2016 (arXiv:1512.03385), Section 4.2; 1x1 convolutions where a shortcut
+changes the shape.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tf_keras
+
+from ddi_tf import errors
+from ddi_tf import exits
+from ddi_tf import layers
+
+STAGE_WIDTHS = (16, 32, 64)
+
+# Where a channel mask applies: on the block's output (the paper's Eq. 2-3), on
+# the channels between its two convolutions (saves work in both), or on both.
+MASK_SITES = ("output", "inner", "both")
+
+
+class RunMacs(NamedTuple):
+    """MACs of a block's residual branch, by the fraction m of open channels.
+
+    `opened * [m > 0] + linear * m + square * m^2`.
+    """
+
+    opened: int
+    linear: int
+    square: int
+
+
+class Backbone(NamedTuple):
+    """What a network is made of, before gates, exits and head."""
+
+    stem: layers.ConvBN
+    stem_macs: int
+    blocks: list          # of blocks that offer what ResidualBlock offers
+    exit_after: tuple     # indices of the blocks that an exit follows
+
+
+def blocks_per_stage(depth):
+    """n of depth 6n + 2. Raises ConfigError for any other depth."""
+    blocks, rest = divmod(depth - 2, 2 * len(STAGE_WIDTHS))
+    if blocks < 1 or rest:
+        raise errors.ConfigError(
+            f"`model_depth` must be 6n + 2 (8, 14, 20, 26, 32, 38, ...). "
+            f"Received: {depth}")
+    return blocks
+
+
+def build(config):
+    """The `Backbone` for a `network.NetworkConfig`."""
+    height, width, channels = config.image_shape
+    if height % 16 or width % 16:
+        raise errors.ConfigError(
+            "a ResNet's image height and width must be multiples of 16 (three "
+            f"resolutions, exits on a 4 x 4 grid). Received: {height} x {width}")
+    count = blocks_per_stage(config.depth)
+    stem = layers.ConvBN(STAGE_WIDTHS[0], 3, name="stem")
+    blocks, exit_after = [], []
+    shape = (height, width, STAGE_WIDTHS[0])
+    for stage, filters in enumerate(STAGE_WIDTHS, start=1):
+        exit_after += [len(blocks) + position - 1
+                       for position in exits.positions(count)]
+        for index in range(1, count + 1):
+            stride = 2 if stage > 1 and index == 1 else 1
+            block = ResidualBlock(
+                shape, filters, stride=stride, mask_site=config.mask_site,
+                name=f"stage{stage}_block{index}")
+            blocks.append(block)
+            shape = block.out_shape
+    return Backbone(stem, stem.macs(height, width, channels), blocks,
+                    tuple(exit_after))
+
+
+def expand(mask, channels):
+    """[B, G] group mask -> [B, 1, 1, channels]; groups are neighbours."""
+    mask = tf.repeat(mask, channels // mask.shape[-1], axis=1)
+    return mask[:, tf.newaxis, tf.newaxis, :]
+
+
+def opened(mask):
+    """Whether any group is open: `1 - prod_k (1 - mask_k)`, [B, G] -> [B]."""
+    return 1 - tf.reduce_prod(1 - mask, axis=1)
+
+
+class ResidualBlock(tf_keras.layers.Layer):
+    """Two 3x3 convolutions round a shortcut, gated as in Eqs. 1-3.
+
+    With S the shortcut (identity, or 1x1 conv where the shape changes) and R the
+    convolutions, the block run in full is `C = relu(S + R)`, the block skipped
+    is `relu(S)` (`= x` for an identity shortcut, since features are never
+    negative), and
+
+        F = w C + (1 - w) relu(S)
+
+    where w is the layer gate times the channel mask. A mask on the inner
+    channels multiplies what stands between the two convolutions instead; then
+    w is the layer gate times "any channel is open".
+
+    Args:
+        in_shape: (height, width, channels) of the features it receives.
+        filters: channels of its output.
+        stride: of its first convolution.
+        mask_site: one of MASK_SITES.
+    """
+
+    def __init__(self, in_shape, filters, *, stride, mask_site, **kwargs):
+        super().__init__(**kwargs)
+        if mask_site not in MASK_SITES:
+            raise errors.ConfigError(
+                f"`model_mask_site` must be one of {', '.join(MASK_SITES)}. "
+                f"Received: {mask_site}")
+        height, width, channels = in_shape
+        self.in_shape, self.filters = tuple(in_shape), filters
+        self.stride, self.mask_site = stride, mask_site
+        self.out_shape = (layers.same_padding_size(height, stride),
+                          layers.same_padding_size(width, stride), filters)
+        self.conv1 = layers.ConvBN(filters, 3, stride=stride, name="conv1")
+        self.conv2 = layers.ConvBN(filters, 3, relu=False, name="conv2")
+        self.projection = None
+        if stride != 1 or channels != filters:
+            self.projection = layers.ConvBN(
+                filters, 1, stride=stride, relu=False, name="projection")
+
+    def call(self, x, gate=None, mask=None, training=False):
+        """Runs, skips, or mixes the two as the gradient needs it.
+
+        Args:
+            x: [B, H, W, C] float, >= 0.
+            gate: [B] in {0, 1}; 1 runs the block. None: all run.
+            mask: [B, G] in {0, 1}; 1 keeps a group of channels. None: all kept.
+            training: whether batch norm uses (and updates by) the batch.
+
+        Returns:
+            [B, H', W', filters] float, >= 0.
+        """
+        shortcut = self._shortcut(x, training)
+        full = tf.nn.relu(shortcut + self._residual(x, mask, training))
+        weight = self._weight(gate, mask)
+        if weight is None:
+            return full
+        return weight * full + (1 - weight) * tf.nn.relu(shortcut)
+
+    def skip(self, x):
+        """What is left of the block when it does not run (inference)."""
+        return x if self.projection is None else tf.nn.relu(self.projection(x))
+
+    def run_groups(self, x, groups, total):
+        """The block with the inner channels of `groups` only (inference).
+
+        Args:
+            x: [B, H, W, C] float.
+            groups: ascending numbers of the groups to keep, at least one.
+            total: how many groups there are.
+
+        Returns:
+            What `call` returns for the mask that opens exactly these groups.
+        """
+        if self.mask_site != "inner":
+            raise ValueError("only inner channels can be left out of a graph. "
+                             f"Received: mask_site={self.mask_site}")
+        size = self.filters // total
+        channels = [c for g in groups for c in range(g * size, (g + 1) * size)]
+        inner = self.conv1.narrow(x, outputs=channels)
+        residual = self.conv2.narrow(inner, inputs=channels)
+        return tf.nn.relu(self._shortcut(x, False) + residual)
+
+    @property
+    def skip_macs(self):
+        """MACs that are paid whether or not the block runs."""
+        if self.projection is None:
+            return 0
+        return self.projection.macs(*self.in_shape)
+
+    @property
+    def run_macs(self):
+        """`RunMacs` of the residual branch."""
+        first = self.conv1.macs(*self.in_shape)
+        second = self.conv2.macs(*self.out_shape)
+        return {"output": RunMacs(first, second, 0),
+                "inner": RunMacs(0, first + second, 0),
+                "both": RunMacs(0, first, second)}[self.mask_site]
+
+    def _shortcut(self, x, training):
+        return x if self.projection is None else self.projection(x, training)
+
+    def _residual(self, x, mask, training):
+        inner = self.conv1(x, training)
+        if mask is not None and self.mask_site != "output":
+            inner *= expand(mask, self.filters)
+        return self.conv2(inner, training)
+
+    def _weight(self, gate, mask):
+        """[B, 1, 1, 1 or filters] share of the full block, or None for all."""
+        weight = None if gate is None else gate[:, tf.newaxis]
+        if mask is not None:
+            kept = (opened(mask)[:, tf.newaxis] if self.mask_site == "inner"
+                    else mask)
+            weight = kept if weight is None else weight * kept
+        return None if weight is None else expand(
+            weight, self.filters if weight.shape[-1] > 1 else 1)
+
+    def get_config(self):
+        return {**super().get_config(), "in_shape": self.in_shape,
+                "filters": self.filters, "stride": self.stride,
+                "mask_site": self.mask_site}

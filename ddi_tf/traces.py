@@ -1,0 +1,78 @@
+"""What a network answered and spent on every image of a split."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ddi_tf import data
+from ddi_tf import exits
+
+_BATCH_SIZE = 250
+
+
+class Traces(NamedTuple):
+    """N images, E exits and the head (the last column), K blocks."""
+
+    labels: np.ndarray       # [N] int32
+    logits: np.ndarray       # [N, E + 1, C] float32
+    predictions: np.ndarray  # [N, E + 1] int32
+    entropies: np.ndarray    # [N, E + 1] float32, nats
+    spent: np.ndarray        # [N, E + 1] int64 MACs, without the answers' own
+    layers: np.ndarray       # [N, K] in {0, 1}
+    masks: tuple             # K times [N, G_k] in {0, 1}
+
+    @property
+    def accuracy(self):
+        """[E + 1] share of right answers if all images left there."""
+        return np.mean(self.predictions == self.labels[:, None], axis=0)
+
+    @property
+    def skip_ratio(self):
+        """Mean share of the blocks' gated work that is not executed."""
+        run = np.stack([mask.mean(axis=1) for mask in self.masks], axis=1)
+        return 1 - np.mean(self.layers * run)
+
+
+class Tracer:
+    """Runs a network over splits, compiled once.
+
+    Args:
+        network: `network.Network`.
+        scaling: `data.Scaling`.
+        all_open: True runs everything, whatever the gates would say.
+    """
+
+    def __init__(self, network, scaling, all_open=False):
+        self._network = network
+
+        @tf.function(reduce_retracing=True)
+        def forward(images):
+            decisions = (network.all_open(tf.shape(images)[0])
+                         if all_open else None)
+            outputs = network(data.normalize(images, scaling),
+                              decisions=decisions)
+            logits = tf.stack([*outputs.exit_logits, outputs.logits], axis=1)
+            return (logits, exits.entropy(logits), outputs.spent,
+                    *outputs.decisions)
+
+        self._forward = forward
+
+    def collect(self, split, on_batch=lambda images: None):
+        """`Traces` of a `data.Split`.
+
+        Args:
+            split: the images and labels.
+            on_batch: called with the number of images done in each batch.
+        """
+        parts = []
+        for start in range(0, len(split.images), _BATCH_SIZE):
+            images = split.images[start:start + _BATCH_SIZE]
+            parts.append(tf.nest.map_structure(
+                lambda tensor: tensor.numpy(), self._forward(images)))
+            on_batch(len(images))
+        logits, entropies, spent, layers, masks = tf.nest.map_structure(
+            lambda *arrays: np.concatenate(arrays), *parts)
+        return Traces(split.labels, logits,
+                      logits.argmax(axis=2).astype(np.int32), entropies,
+                      np.rint(spent).astype(np.int64), layers, masks)

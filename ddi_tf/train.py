@@ -1,0 +1,154 @@
+"""Trains a gated network with early exits through its phases.
+
+    python -m ddi_tf.train --flagfile=configs/resnet38.cfg
+"""
+
+import dataclasses
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow loads
+
+import tensorflow as tf
+import tf_keras
+from absl import app
+from absl import flags
+from absl import logging
+
+from ddi_tf import data
+from ddi_tf import errors
+from ddi_tf import network as network_lib
+from ddi_tf import phases
+from ddi_tf import progress
+from ddi_tf import resnet
+from ddi_tf import run_folder
+from ddi_tf import trainer
+
+_RUN = flags.DEFINE_string(
+    "run", None, "Folder of the run; an interrupted run in it goes on.",
+    required=True)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of weights, data order and augmentation.", lower_bound=0)
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", False, "Same numbers every time, at some speed.")
+_JIT = flags.DEFINE_bool(
+    "jit_compile", False, "Compile the step with XLA (slower on a CPU).")
+
+_DATA = flags.DEFINE_enum(
+    "data_name", "digits", sorted(data.DATASETS), "Data set to learn.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared TFDS data; unset: TFDS's default.")
+_DOWNLOAD = flags.DEFINE_bool(
+    "data_download", False, "Let TFDS fetch a data set that is missing.")
+
+_BACKBONE = flags.DEFINE_enum(
+    "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
+_DEPTH = flags.DEFINE_integer(
+    "model_depth", 38, "Layers of the backbone; a ResNet's is 6n + 2.")
+_LAYER_GATES = flags.DEFINE_bool(
+    "model_layer_gates", True, "Whether a recurrent gate may skip blocks.")
+_CHANNEL_GATES = flags.DEFINE_bool(
+    "model_channel_gates", True, "Whether gates may skip channels of blocks.")
+_MASK_SITE = flags.DEFINE_enum(
+    "model_mask_site", "inner", resnet.MASK_SITES,
+    "Where a channel mask applies: a block's output (as in the paper), the "
+    "channels between its convolutions (saves in both), or both.")
+_GROUPS = flags.DEFINE_integer(
+    "model_groups", 2, "Channel decisions per block; 0: one per channel.",
+    lower_bound=0)
+_EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
+
+_BATCH = flags.DEFINE_integer(
+    "train_batch_size", 128, "Images per step.", lower_bound=1)
+_EPOCHS = {
+    name: flags.DEFINE_float(
+        f"train_{name}_epochs", epochs, f"Epochs of the {name} phase{most}.",
+        lower_bound=0)
+    for name, epochs, most in (
+        ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, " at most"),
+        ("restore", 60, ""), ("exits", 60, ""))}
+_BASE_LR = flags.DEFINE_float(
+    "train_base_lr", 0.1, "Peak learning rate of the base phase.")
+_JOINT_LR = flags.DEFINE_float(
+    "train_joint_lr", 0.01, "Peak learning rate of the phases after it.")
+_DECAY = flags.DEFINE_float(
+    "train_weight_decay", 1e-4, "L2 factor on kernels.", lower_bound=0)
+_SMOOTHING = flags.DEFINE_float(
+    "train_label_smoothing", 0.0, "Share of the target spread over all "
+    "classes.", lower_bound=0, upper_bound=1)
+
+_ALPHA = flags.DEFINE_float(
+    "loss_alpha", 1.0, "Weight of the resource loss (Eq. 5).", lower_bound=0)
+_TARGET = flags.DEFINE_float(
+    "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
+    "network's MACs; gates, exits and head count.")
+
+
+def main(argv):
+    if len(argv) > 1:
+        sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
+    try:
+        _train()
+    except errors.DDIError as error:
+        sys.exit(f"error: {error}")
+
+
+def _train():
+    tf_keras.utils.set_random_seed(_SEED.value)
+    if _DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
+    dataset = data.load(_DATA.value, _DATA_DIR.value, _DOWNLOAD.value)
+    config = _network_config(dataset)
+    schedule = _schedule()
+    network = network_lib.Network(config)
+    folder = run_folder.RunFolder(_RUN.value)
+    folder.create({
+        "network": dataclasses.asdict(config),
+        "schedule": dataclasses.asdict(schedule),
+        "data": {"name": dataset.name, "label_names": dataset.label_names,
+                 "scaling": dataset.scaling._asdict()},
+        "deterministic": _DETERMINISTIC.value,
+    }, flags.FLAGS.flags_into_string())
+    logging.info(
+        "%s: %.1f M MACs, %d parameters, %d training images, run in %s",
+        f"{config.backbone}{config.depth}", network.costs.base / 1e6,
+        network.count_params(), len(dataset.train.images), folder.path)
+    with progress.TrainingProgress() as bar:
+        run = trainer.Trainer(
+            folder, network, dataset, schedule, bar, _JIT.value)
+        if step := run.resume():
+            logging.info("going on from step %d", step)
+        try:
+            run.run()
+        except KeyboardInterrupt:
+            run.save()
+            sys.exit(f"\nstopped and saved in {folder.path}; the same command "
+                     "goes on from here.")
+    point = folder.operating_points[0]
+    print(f"Trained {folder.path}: tune accuracy "
+          f"{100 * point['tune_accuracy']:.2f}% at "
+          f"{point['tune_mean_macs'] / network.costs.base:.3f} of the base "
+          "network's MACs, early exits taken.\nNext: python -m "
+          f"converters.export --checkpoint={folder.path} --output=BUNDLE")
+
+
+def _network_config(dataset):
+    return network_lib.NetworkConfig(
+        backbone=_BACKBONE.value, depth=_DEPTH.value,
+        classes=len(dataset.label_names),
+        image_shape=dataset.train.images.shape[1:],
+        layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
+        mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value)
+
+
+def _schedule():
+    return phases.Schedule(
+        batch_size=_BATCH.value,
+        epochs={name: flag.value for name, flag in _EPOCHS.items()},
+        base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
+        weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
+        alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,202 @@
+"""Takes a network through its phases, and can be stopped at any step."""
+
+import math
+import time
+
+import tensorflow as tf
+import tf_keras
+from absl import logging
+
+from ddi_tf import data
+from ddi_tf import errors
+from ddi_tf import phases
+from ddi_tf import run_folder
+from ddi_tf import step as step_lib
+from ddi_tf import thresholds
+from ddi_tf import traces
+
+# Accuracy that the default operating point may give up by leaving early.
+EXIT_TOLERANCE = 0.005
+
+
+class Trainer:
+    """Owns the state of one run: network, optimizer, where it is.
+
+    Args:
+        folder: `run_folder.RunFolder`, created.
+        network: `network.Network`.
+        dataset: `data.Dataset`.
+        schedule: `phases.Schedule`.
+        progress: object with `start(phase, steps, done)` and
+            `update(metrics)`, told of every step.
+        jit_compile: whether XLA compiles the step.
+    """
+
+    def __init__(self, folder, network, dataset, schedule, progress,
+                 jit_compile=False):
+        self._folder, self._network, self._dataset = folder, network, dataset
+        self._schedule, self._progress = schedule, progress
+        self._jit_compile = jit_compile
+        self._phases = phases.planned(network.config, schedule)
+        self._sampler = data.Sampler(
+            len(dataset.train.images), schedule.batch_size, schedule.seed,
+            dataset.flip)
+        self._optimizer = tf_keras.optimizers.SGD(
+            schedule.base_lr, momentum=0.9, nesterov=True)
+        self._optimizer.build(network.trainable_variables)
+        self._averages = step_lib.Averages()
+        # Which phase, steps done in it, steps done in all.
+        self._phase, self._phase_step, self._step = (
+            tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3))
+        self._checkpoint = tf.train.Checkpoint(
+            network=network, optimizer=self._optimizer,
+            averages=self._averages, phase=self._phase,
+            phase_step=self._phase_step, step=self._step)
+        self._manager = folder.manager(self._checkpoint)
+        self._tracers = {
+            open_: traces.Tracer(network, dataset.scaling, all_open=open_)
+            for open_ in (True, False)}
+
+    def resume(self):
+        """Goes on from the folder's last checkpoint; returns the step, or 0."""
+        prefix = self._manager.latest_checkpoint
+        if prefix:
+            run_folder.restore(self._checkpoint, prefix, self._folder.path)
+            self._folder.drop_metrics_after(int(self._step))
+        return int(self._step)
+
+    def save(self):
+        """Writes a checkpoint of everything; keeps the last three."""
+        self._manager.save(checkpoint_number=int(self._step))
+
+    def run(self):
+        """Trains what is left. Returns the last tune record.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        images = tf.constant(self._dataset.train.images)
+        labels = tf.constant(self._dataset.train.labels)
+        record = None
+        while int(self._phase) < len(self._phases):
+            record = self._run_phase(
+                self._phases[int(self._phase)], images, labels)
+        self._save_operating_point()
+        return record
+
+    def _run_phase(self, phase, images, labels):
+        steps = self._steps(phase)
+        step = step_lib.make(
+            self._network, self._optimizer, self._averages, phase,
+            self._schedule, self._dataset.scaling, self._jit_compile)
+        if not int(self._phase_step):
+            # What a network with open gates costs and skips, to a phase that
+            # has to measure it itself; the averages then follow the batches.
+            if phase.name in ("warmup", "skip"):
+                self._averages.reset(cost=1.2, skip_ratio=float(
+                    phase.name == "warmup"))
+        self._progress.start(phase.name, steps, int(self._phase_step))
+        record, done = None, False
+        while not done:
+            record, done = self._run_epoch(phase, step, steps, images, labels)
+        self._warn_if_unfinished(phase)
+        # Phase and step move together, so that no checkpoint stands between.
+        self._phase.assign_add(1)
+        self._phase_step.assign(0)
+        tf.train.Checkpoint(network=self._network).write(
+            self._folder.phase_prefix(phase.name))
+        self.save()
+        return record
+
+    def _run_epoch(self, phase, step, steps, images, labels):
+        """Up to an epoch's end, or the phase's. Returns (record, phase done)."""
+        metrics, started, count, done = {}, time.monotonic(), 0, False
+        while not done:
+            index = int(self._phase_step)
+            rate = phases.learning_rate(phase, self._schedule, index, steps)
+            draw = self._sampler.draw(int(self._step))
+            result = step(images, labels, *map(tf.constant, draw),
+                          tf.constant(rate, tf.float32))
+            result = {name: float(value) for name, value in result.items()}
+            self._check_finite(phase, result)
+            for name, value in result.items():
+                metrics[name] = metrics.get(name, 0.0) + value
+            count += 1
+            self._step.assign_add(1)
+            self._phase_step.assign_add(1)
+            self._progress.update(result)
+            done = index + 1 >= steps or phases.is_done(
+                phase, self._schedule, float(self._averages.cost),
+                float(self._averages.skip_ratio))
+            if (index + 1) % self._sampler.steps_per_epoch == 0:
+                break
+        means = {name: value / count for name, value in metrics.items()}
+        record = self._record(phase, means, rate, time.monotonic() - started)
+        self._folder.append_metrics(record)
+        if not done:
+            self.save()
+        return record, done
+
+    def _record(self, phase, means, rate, seconds):
+        """One line of metrics.jsonl: train means, and the tune split."""
+        gated = phase.gates or phase.exits
+        tune = self._tracers[not gated].collect(self._dataset.tune)
+        table = self._network.costs
+        record = {
+            "phase": phase.name, "step": int(self._step),
+            "phase_step": int(self._phase_step), "learning_rate": rate,
+            "seconds": round(seconds, 2),
+            "train": {name: round(value, 5) for name, value in means.items()},
+            "tune": {
+                "accuracy": round(float(tune.accuracy[-1]), 5),
+                "exit_accuracy": [round(float(a), 5)
+                                  for a in tune.accuracy[:-1]],
+                "skip_ratio": round(float(tune.skip_ratio), 5),
+                "cost": round(float(
+                    tune.spent[:, -1].mean() + sum(table.answers))
+                    / table.base, 5)}}
+        logging.info(
+            "%s step %d: loss %.4f, tune accuracy %.2f%%, skip ratio %.1f%%, "
+            "cost %.3f of base, %.0f s", phase.name, record["step"],
+            means["loss"], 100 * record["tune"]["accuracy"],
+            100 * record["tune"]["skip_ratio"], record["tune"]["cost"], seconds)
+        return record
+
+    def _save_operating_point(self):
+        """Chooses thresholds on the tune split and keeps them in the run."""
+        tune = self._tracers[False].collect(self._dataset.tune)
+        answers = self._network.costs.answers
+        chosen = thresholds.within_loss(tune, answers, EXIT_TOLERANCE)
+        outcome = thresholds.apply(tune, answers, chosen)
+        self._folder.save_operating_points([{
+            "name": "default", "thresholds": chosen,
+            "tune_accuracy": float(outcome.correct.mean()),
+            "tune_mean_macs": float(outcome.macs.mean())}])
+
+    def _steps(self, phase):
+        return math.ceil(self._schedule.epochs[phase.name]
+                         * self._sampler.steps_per_epoch)
+
+    def _check_finite(self, phase, result):
+        if not math.isfinite(result["loss"]):
+            raise errors.TrainingError(
+                f"the loss is {result['loss']} at step {int(self._step)} "
+                f"(phase {phase.name}). The last checkpoint in "
+                f"{self._folder.path} is intact: lower --train_base_lr or "
+                "--train_joint_lr and start a new --run.")
+
+    def _warn_if_unfinished(self, phase):
+        cost, skipped = (float(self._averages.cost),
+                         float(self._averages.skip_ratio))
+        if phases.is_done(phase, self._schedule, cost, skipped):
+            return
+        if phase.name == "warmup":
+            logging.warning(
+                "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
+                "--train_warmup_epochs.", 100 * skipped,
+                100 * phases.WARMUP_SKIP_RATIO)
+        elif phase.alpha is phases.Alpha.ON:
+            logging.warning(
+                "the skip phase ended at a cost of %.3f, above the target of "
+                "%.3f: raise --train_skip_epochs or --loss_alpha.", cost,
+                self._schedule.target_cost)
