@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from ddi_tf import errors
 
+SPLITS = ("train", "tune", "test")
+
 CROP_PADDING = 4  # pixels on each side, He et al. 2016, Section 4.2
 
 

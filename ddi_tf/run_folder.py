@@ -102,6 +102,25 @@ class RunFolder:
         """Checkpoint prefix of the network at the end of phase `phase`."""
         return str(self.path / "phases" / phase)
 
+    def has_phase(self, phase):
+        """Whether phase `phase` has ended and its network is kept."""
+        return tf.io.gfile.exists(f"{self.phase_prefix(phase)}.index")
+
+    def save_phase(self, phase, network):
+        """Keeps `network` as phase `phase` left it."""
+        tf.train.Checkpoint(network=network).write(self.phase_prefix(phase))
+
+    def load_base(self, network):
+        """Gives `network` this run's trained backbone; gates, exits stay.
+
+        Raises:
+            CheckpointError: the base phase has not ended, or another backbone.
+        """
+        backbone = tf.train.Checkpoint(
+            stem=network.stem, blocks=network.blocks, head=network.head)
+        restore(tf.train.Checkpoint(network=backbone),
+                self.phase_prefix("base"), self.path)
+
     def load_network(self, phase=None):
         """The trained `network.Network`, as last saved or as `phase` left it.
 

@@ -44,7 +44,7 @@ class Tracer:
     """
 
     def __init__(self, network, scaling, all_open=False):
-        self._network = network
+        self.costs = network.costs
 
         @tf.function(reduce_retracing=True)
         def forward(images):

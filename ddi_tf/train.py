@@ -15,7 +15,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from ddi_tf import data
+from ddi_tf import data_flags
 from ddi_tf import errors
 from ddi_tf import network as network_lib
 from ddi_tf import phases
@@ -34,13 +34,6 @@ _DETERMINISTIC = flags.DEFINE_bool(
 _JIT = flags.DEFINE_bool(
     "jit_compile", False, "Compile the step with XLA (slower on a CPU).")
 
-_DATA = flags.DEFINE_enum(
-    "data_name", "digits", sorted(data.DATASETS), "Data set to learn.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared TFDS data; unset: TFDS's default.")
-_DOWNLOAD = flags.DEFINE_bool(
-    "data_download", False, "Let TFDS fetch a data set that is missing.")
-
 _BACKBONE = flags.DEFINE_enum(
     "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
 _DEPTH = flags.DEFINE_integer(
@@ -58,6 +51,9 @@ _GROUPS = flags.DEFINE_integer(
     lower_bound=0)
 _EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
 
+_BASE_CHECKPOINT = flags.DEFINE_string(
+    "train_base_checkpoint", None, "Folder of a run whose trained backbone to "
+    "start from, instead of the base phase.")
 _BATCH = flags.DEFINE_integer(
     "train_batch_size", 128, "Images per step.", lower_bound=1)
 _EPOCHS = {
@@ -97,7 +93,7 @@ def _train():
     tf_keras.utils.set_random_seed(_SEED.value)
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
-    dataset = data.load(_DATA.value, _DATA_DIR.value, _DOWNLOAD.value)
+    dataset = data_flags.load()
     config = _network_config(dataset)
     schedule = _schedule()
     network = network_lib.Network(config)
@@ -109,6 +105,9 @@ def _train():
                  "scaling": dataset.scaling._asdict()},
         "deterministic": _DETERMINISTIC.value,
     }, flags.FLAGS.flags_into_string())
+    if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
+        run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
+        folder.save_phase("base", network)
     logging.info(
         "%s: %.1f M MACs, %d parameters, %d training images, run in %s",
         f"{config.backbone}{config.depth}", network.costs.base / 1e6,
@@ -144,7 +143,8 @@ def _network_config(dataset):
 def _schedule():
     return phases.Schedule(
         batch_size=_BATCH.value,
-        epochs={name: flag.value for name, flag in _EPOCHS.items()},
+        epochs={name: flag.value for name, flag in _EPOCHS.items()
+                if not (name == "base" and _BASE_CHECKPOINT.value)},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)

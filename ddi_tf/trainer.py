@@ -103,8 +103,7 @@ class Trainer:
         # Phase and step move together, so that no checkpoint stands between.
         self._phase.assign_add(1)
         self._phase_step.assign(0)
-        tf.train.Checkpoint(network=self._network).write(
-            self._folder.phase_prefix(phase.name))
+        self._folder.save_phase(phase.name, self._network)
         self.save()
         return record
 

@@ -1,0 +1,1 @@
+"""Cuts a trained network into a bundle of TFLite graphs, and checks it."""

@@ -1,0 +1,227 @@
+"""The exported folder: `manifest.json` and one .tflite file per subgraph.
+
+The manifest is the contract between converters and device. It carries the
+order of decisions, so the controller knows no backbone by name. Everything is
+checked when a bundle is loaded (`device.bundle_check`), nothing at inference.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Optional
+
+from device import errors
+from device import typed_json
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph."""
+
+    name: str
+    shape: tuple[int, ...]  # batch 1 first
+    dtype: str              # numpy's name
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """One .tflite file."""
+
+    name: str
+    role: str          # a key of bundle_check.ROLES
+    file: str          # relative to the bundle, forward slashes
+    sha256: str
+    bytes: int
+    macs: int          # multiply-accumulates of one run
+    inputs: tuple[Tensor, ...]   # in the file's own order
+    outputs: tuple[Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One way to run a block."""
+
+    graph: str
+    groups: tuple[int, ...]  # channel groups that it computes, ascending
+    masked: bool             # takes a mask [1, groups], so may run fewer
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One block and the decisions round it, in the order they are taken."""
+
+    name: str
+    layer_gate: Optional[str]    # graph: features, state -> probability, state
+    channel_gate: Optional[str]  # graph: features -> probabilities [1, groups]
+    groups: int                  # channel groups; 1 where nothing chooses
+    variants: tuple[Variant, ...]
+    skippable: bool
+    skip: Optional[str]          # graph run instead; None: features go on as is
+    exit: Optional[str]          # graph: features -> logits
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the controller walks: stem, steps, head."""
+
+    stem: str
+    steps: tuple[Step, ...]
+    head: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """How an image becomes the stem's input: `(x - mean) / std`."""
+
+    shape: tuple[int, ...]    # height, width, channels (RGB)
+    mean: tuple[float, ...]   # per channel, on the image's 0..255 scale
+    std: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+    """Exit thresholds chosen on the tune split."""
+
+    name: str
+    thresholds: tuple[Optional[float], ...]  # nats; None: the exit is off
+    tune_accuracy: float                     # 0 to 1
+    tune_mean_macs: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Where a bundle came from."""
+
+    commit: str
+    settings: dict[str, object]  # run.json of the training run
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """manifest.json, typed."""
+
+    format_version: int
+    task: str
+    labels: tuple[str, ...]
+    input: Input
+    base_macs: int  # the plain backbone: no gates, no exits, everything run
+    plan: Plan
+    graphs: tuple[Graph, ...]
+    operating_points: tuple[OperatingPoint, ...]
+    provenance: Provenance
+
+
+class Bundle:
+    """A loaded and checked bundle.
+
+    Attributes:
+        folder: where it lies.
+        manifest: its `Manifest`.
+        graphs: `Graph` by name.
+    """
+
+    def __init__(self, folder, manifest, contents):
+        self.folder, self.manifest = folder, manifest
+        self.graphs = {graph.name: graph for graph in manifest.graphs}
+        self._contents = contents
+
+    def content(self, name):
+        """The bytes of graph `name`, as they were when their hash was checked."""
+        return self._contents[name]
+
+    @property
+    def exits(self):
+        """Names of the early exits' graphs, in the order they are met."""
+        return tuple(step.exit for step in self.manifest.plan.steps if step.exit)
+
+    def operating_point(self, name):
+        """The `OperatingPoint` called `name`. Raises BundleError."""
+        points = {p.name: p for p in self.manifest.operating_points}
+        if name not in points:
+            raise errors.BundleError(
+                f"{self.folder} has no operating point {name!r}; it has: "
+                f"{', '.join(sorted(points)) or 'none'}.")
+        return points[name]
+
+
+def load(folder):
+    """The checked `Bundle` in `folder`.
+
+    Raises:
+        BundleError: anything missing, altered or inconsistent; names the file,
+            what was expected and found, and what to do.
+    """
+    from device import bundle_check  # it needs the types above
+    folder = pathlib.Path(folder)
+    path = folder / MANIFEST
+    values = _read_json(path)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise errors.BundleError(
+            f"{path}: format version {version}, but this reader knows "
+            f"{FORMAT_VERSION}. Export again with this version, or install the "
+            "version that wrote it.")
+    expected = values.pop("checksum", None)
+    if expected != checksum(values):
+        raise errors.BundleError(
+            f"{path}: its contents do not match its checksum; it was edited or "
+            "damaged. Copy the bundle again, or export again.")
+    try:
+        manifest = typed_json.parse(Manifest, values)
+    except typed_json.TypedJsonError as error:
+        raise errors.BundleError(f"{path}: {error}. Export again.") from None
+    bundle_check.check(path, manifest)
+    contents = {graph.name: bundle_check.verified_content(folder, graph)
+                for graph in manifest.graphs}
+    return Bundle(folder, manifest, contents)
+
+
+def checksum(values):
+    """Hex sha256 of a manifest's values (a dict without its "checksum")."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(folder, manifest, contents):
+    """Writes a bundle; the manifest comes last, so half a bundle never loads.
+
+    Args:
+        folder: an existing, empty folder.
+        manifest: `Manifest`.
+        contents: graph name -> bytes.
+    """
+    folder = pathlib.Path(folder)
+    for graph in manifest.graphs:
+        path = folder / graph.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(contents[graph.name])
+    values = json.loads(json.dumps(dataclasses.asdict(manifest)))
+    values["checksum"] = checksum(values)
+    with open(folder / MANIFEST, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_json(path):
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise errors.BundleError(
+            f"{path.parent} is not a bundle: it has no {MANIFEST}. Give the "
+            "folder that `python -m converters.export --output=...` wrote."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise errors.BundleError(
+            f"{path}: cannot be read as JSON ({error}). Copy the bundle again, "
+            "or export again.") from None
+    if not isinstance(values, dict):
+        raise errors.BundleError(
+            f"{path}: expected a JSON object, found {type(values).__name__}. "
+            "Export again.")
+    return values

@@ -1,0 +1,242 @@
+"""Classifies images by running only the subgraphs that the gates ask for.
+
+Per block: layer gate -> channel gate -> cheapest variant that covers the wanted
+channels -> exit test (Dual Dynamic Inference, Section 3).
+"""
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+
+from device import budget
+from device import errors
+from device import runtime
+
+# What a block ran with: the open channel groups, ascending; () is a skip.
+SKIPPED = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came out for one image, and how."""
+
+    label: int                  # index into the bundle's labels
+    probabilities: np.ndarray   # [C] float32
+    logits: np.ndarray          # [C] float32
+    exit: str                   # graph that answered
+    entropy: float              # of the probabilities, nats
+    path: tuple                 # per block passed: open groups, or SKIPPED
+    macs: int                   # everything executed, gates and exits included
+    latency_ms: float
+
+
+class Controller:
+    """Holds a bundle's graphs ready to run; a context manager.
+
+    Args:
+        bundle: `bundle.Bundle`.
+        make_graph: callable (spec, content) -> object with `run`, `view` and
+            `read` as `runtime.Graph` has them.
+
+    Raises:
+        BundleError: a graph does not load or is not what the manifest says.
+    """
+
+    def __init__(self, bundle, *, make_graph=runtime.Graph):
+        self._manifest = bundle.manifest
+        self._exits = bundle.exits
+        self._graphs = {name: make_graph(spec, bundle.content(name))
+                        for name, spec in bundle.graphs.items()}
+        self._macs = {name: spec.macs for name, spec in bundle.graphs.items()}
+        self.costs = budget.costs(bundle.manifest.plan, bundle.graphs)
+        self.state_shape = next(
+            (spec.outputs[1].shape for spec in bundle.graphs.values()
+             if spec.role == "layer_gate"), None)
+        settings = bundle.manifest.input
+        self._mean = np.array(settings.mean, np.float32)
+        self._std = np.array(settings.std, np.float32)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Frees the graphs; the controller cannot be used afterwards."""
+        self._graphs = {}
+
+    def classify(self, image, *, thresholds=None, max_macs=None, forced=None):
+        """The `Answer` for one image.
+
+        Args:
+            image: [H, W, 3] uint8, RGB, of the bundle's input shape.
+            thresholds: one entropy in nats per exit, None for an exit that is
+                off; None: all off. An exit that is off is only evaluated if a
+                budget ends there.
+            max_macs: hard budget; the answer's `macs` never pass it.
+            forced: per block the groups to run, or SKIPPED; the gates are not
+                asked.
+
+        Raises:
+            ImageError: wrong shape or type.
+            BudgetError: the budget pays for no answer.
+            ThresholdError: not one threshold per exit.
+        """
+        self._check(image, thresholds, forced)
+        limit = budget.limit(self.costs, max_macs)
+        started = time.perf_counter()
+        walk = _Walk(self, limit, thresholds, forced)
+        name, logits = walk.run(image)
+        probabilities, entropy = _softmax(logits)
+        return Answer(
+            int(probabilities.argmax()), probabilities, logits, name, entropy,
+            tuple(walk.path), walk.spent,
+            1e3 * (time.perf_counter() - started))
+
+    def prepare(self, image):
+        """[1, H, W, 3] float32: the stem's input for one image."""
+        return ((image.astype(np.float32) - self._mean) / self._std)[np.newaxis]
+
+    def graph(self, name):
+        """(graph, its MACs)."""
+        return self._graphs[name], self._macs[name]
+
+    @property
+    def plan(self):
+        return self._manifest.plan
+
+    def _check(self, image, thresholds, forced):
+        if not self._graphs:
+            raise ValueError("this controller is closed")
+        expected = self._manifest.input.shape
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or (
+                image.shape != expected):
+            raise errors.ImageError(
+                f"expected an array of shape {list(expected)} and type uint8, "
+                f"found {list(np.shape(image))} of "
+                f"{getattr(image, 'dtype', type(image).__name__)}. Crop or "
+                "scale it to the size the network was trained on.")
+        if thresholds is not None and len(thresholds) != len(self._exits):
+            raise errors.ThresholdError(
+                f"expected {len(self._exits)} thresholds, one per exit "
+                f"({', '.join(self._exits)}), found {len(thresholds)}.")
+        if forced is not None and len(forced) != len(self.plan.steps):
+            raise ValueError(f"`forced` needs {len(self.plan.steps)} entries, "
+                             f"one per block. Received: {len(forced)}")
+
+
+class _Walk:
+    """One image's way through the plan."""
+
+    def __init__(self, controller, limit, thresholds, forced):
+        self._controller, self._limit = controller, limit
+        self._thresholds = iter(thresholds) if thresholds else None
+        self._forced = forced
+        self._state = None  # the layer gates', [1, S]
+        self.path, self.spent = [], 0
+
+    def run(self, image):
+        """(name of the exit that answered, its [C] logits)."""
+        costs, plan = self._controller.costs, self._controller.plan
+        features = self._execute(
+            plan.stem, self._controller.prepare(image)).view()
+        for index, step in enumerate(plan.steps):
+            groups, variant = self._decide(index, step, features)
+            self.path.append(groups)
+            if variant is not None:
+                mask = (_mask(groups, step.groups),) if variant.masked else ()
+                features = self._execute(
+                    variant.graph, features, *mask).view()
+            elif step.skip is not None:
+                features = self._execute(step.skip, features).view()
+            if step.exit is not None:
+                logits = self._leave(step.exit, features,
+                                     costs.past_exit[index])
+                if logits is not None:
+                    return step.exit, logits
+        return plan.head, self._execute(plan.head, features).read()[0]
+
+    def _decide(self, index, step, features):
+        """(groups that run, variant to run or None) for one block."""
+        costs = self._controller.costs
+        prices = costs.steps[index]
+        spare = self._left - costs.to_answer[index]
+        if self._forced is not None:
+            wanted = self._forced[index]
+        elif budget.may_ask(prices, spare):
+            wanted = self._ask(step, features)
+        else:
+            wanted = SKIPPED
+        if not step.skippable:
+            wanted = (0,)
+        if not wanted:
+            return SKIPPED, None
+        choice = budget.cheapest_variant(
+            step.variants, prices.variants, wanted,
+            self._left - costs.to_answer[index])
+        if choice is None:
+            return SKIPPED, None
+        return wanted, step.variants[choice]
+
+    def _ask(self, step, features):
+        """The channel groups that the gates want; SKIPPED for none."""
+        if step.layer_gate is not None:
+            if self._state is None:
+                self._state = np.zeros(
+                    self._controller.state_shape, np.float32)
+            gate = self._execute(step.layer_gate, features, self._state)
+            self._state = gate.read(1)
+            if gate.read(0)[0, 0] < 0.5:
+                return SKIPPED
+        if step.channel_gate is None:
+            return tuple(range(step.groups))
+        open_ = self._execute(step.channel_gate, features).read()[0] >= 0.5
+        return tuple(np.flatnonzero(open_).tolist())
+
+    def _leave(self, name, features, onward):
+        """Logits [C] if the image leaves at this exit, else None.
+
+        Args:
+            name: the exit's graph.
+            features: what it looks at.
+            onward: MACs of the cheapest way to the answer after this one.
+        """
+        threshold = next(self._thresholds) if self._thresholds else None
+        if threshold is None and self._left >= onward:
+            return None
+        logits = self._execute(name, features).read()[0]
+        if self._left < onward:
+            return logits
+        return logits if _softmax(logits)[1] <= threshold else None
+
+    def _execute(self, name, *inputs):
+        """Runs a graph, and pays for it."""
+        graph, macs = self._controller.graph(name)
+        graph.run(*inputs)
+        self.spent += macs
+        return graph
+
+    @property
+    def _left(self):
+        return self._limit - self.spent
+
+
+def _mask(groups, total):
+    """[1, total] float32: 1 where a group is open."""
+    mask = np.zeros([1, total], np.float32)
+    mask[0, list(groups)] = 1
+    return mask
+
+
+def _softmax(logits):
+    """(probabilities [C] float32, their entropy in nats) of [C] logits."""
+    shifted = logits - logits.max()
+    exponentials = np.exp(shifted)
+    total = exponentials.sum()
+    probabilities = exponentials / total
+    # -sum p log p with log p = shifted - log total: no log of zero.
+    return probabilities, float(
+        math.log(total) - np.dot(probabilities, shifted))

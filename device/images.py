@@ -1,0 +1,107 @@
+"""Images from a folder, a file or an .npz, one at a time; bad ones reported."""
+
+import pathlib
+from typing import NamedTuple, Optional, Union
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from device import errors
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+
+# Modes of more than 8 bits per channel, which would lose what they hold.
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+class Item(NamedTuple):
+    """One image, or why there is none."""
+
+    name: str
+    image: Union[np.ndarray, errors.ImageError]  # [H, W, 3] uint8, RGB
+    label: Optional[int] = None                  # where the source knows it
+
+
+class Source:
+    """The images of a folder, one image file, or an .npz; has a length.
+
+    An .npz holds `images` [N, H, W, 3] uint8 and, if known, `labels` [N].
+
+    Args:
+        path: of the folder or file.
+
+    Raises:
+        ImageError: the path does not exist or holds no images.
+    """
+
+    def __init__(self, path):
+        path = pathlib.Path(path)
+        if not path.exists():
+            raise errors.ImageError(
+                f"{path}: no such folder or file. Give a folder of images "
+                f"({', '.join(SUFFIXES)}), one image, or an .npz.")
+        if path.suffix == ".npz":
+            self._items = _npz_items(path)
+        elif path.is_dir():
+            files = sorted(p for p in path.iterdir()
+                           if p.suffix.lower() in SUFFIXES)
+            if not files:
+                raise errors.ImageError(
+                    f"{path}: expected files ending in {', '.join(SUFFIXES)}, "
+                    "found none.")
+            self._items = [(file.name, file, None) for file in files]
+        else:
+            self._items = [(path.name, path, None)]
+
+    def __len__(self):
+        return len(self._items)
+
+    def __iter__(self):
+        for name, image, label in self._items:
+            if isinstance(image, pathlib.Path):
+                image = _decode(image)
+            yield Item(name, image, label)
+
+
+def _decode(path):
+    """[H, W, 3] uint8, or the ImageError that says what is wrong."""
+    try:
+        with Image.open(path) as image:
+            if image.mode in _DEEP_MODES:
+                return errors.ImageError(
+                    f"{path}: expected 8 bits per channel, found mode "
+                    f"{image.mode}. Convert it to 8-bit RGB.")
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError,
+            Image.DecompressionBombError) as error:
+        reason = ("not an image, or cut short" if isinstance(
+            error, UnidentifiedImageError) else error)
+        return errors.ImageError(
+            f"{path}: cannot be decoded ({reason}). Replace the file.")
+
+
+def _npz_items(path):
+    """[(name, image, label or None)] of an .npz."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images = arrays["images"]
+            labels = arrays["labels"] if "labels" in arrays else None
+    except KeyError:
+        raise errors.ImageError(
+            f"{path}: expected an array called `images` [N, H, W, 3] uint8, "
+            "found none. Save it with numpy.savez(path, images=...).") from None
+    except Exception as error:  # a broken zip raises a dozen different types
+        raise errors.ImageError(
+            f"{path}: cannot be read as .npz ({error}). Write it again.") from None
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise errors.ImageError(
+            f"{path}: expected `images` of shape [N, H, W, 3] and type uint8, "
+            f"found {list(images.shape)} of {images.dtype}.")
+    if labels is not None and (labels.shape != images.shape[:1]
+                               or not np.issubdtype(labels.dtype, np.integer)):
+        raise errors.ImageError(
+            f"{path}: expected {len(images)} whole numbers in `labels`, found "
+            f"{list(labels.shape)} of {labels.dtype}.")
+    return [(f"{path.name}[{index}]", image,
+             None if labels is None else int(labels[index]))
+            for index, image in enumerate(images)]

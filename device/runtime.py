@@ -1,0 +1,81 @@
+"""Runs one .tflite file; the only module that imports an interpreter."""
+
+import numpy as np
+
+from device import errors
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError:
+        Interpreter = None
+
+
+class Graph:
+    """A subgraph that is ready to run.
+
+    Outputs stay where the interpreter wrote them: `view` hands on that memory,
+    so a chain of graphs copies each feature map once (into the next graph's
+    input) and a skipped block copies nothing.
+
+    Args:
+        spec: `bundle.Graph`.
+        content: the .tflite file's bytes.
+        num_threads: threads of the interpreter.
+
+    Raises:
+        RuntimeMissingError: no interpreter is installed.
+        BundleError: the file is not what the manifest says.
+    """
+
+    def __init__(self, spec, content, *, num_threads=1):
+        if Interpreter is None:
+            raise errors.RuntimeMissingError(
+                "no TFLite interpreter is installed. Install one: "
+                "pip install ai-edge-litert (or, for Python <= 3.11, "
+                "pip install tflite-runtime 'numpy<2').")
+        self.name = spec.name
+        try:
+            self._interpreter = Interpreter(
+                model_content=content, num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise errors.BundleError(
+                f"{spec.file}: the interpreter does not accept it ({error}). "
+                "Export again, or install a newer interpreter.") from None
+        self._inputs = self._matched(
+            self._interpreter.get_input_details(), spec, "inputs")
+        self._outputs = self._matched(
+            self._interpreter.get_output_details(), spec, "outputs")
+
+    def run(self, *inputs):
+        """Executes the graph on numpy arrays, in the manifest's order."""
+        for index, value in zip(self._inputs, inputs):
+            self._interpreter.set_tensor(index, value)
+        self._interpreter.invoke()
+
+    def view(self, output=0):
+        """Output number `output`, without a copy.
+
+        It is valid until this graph runs again, which fails while a view is
+        still held: drop it first.
+        """
+        return self._interpreter.tensor(self._outputs[output])()
+
+    def read(self, output=0):
+        """A copy of output number `output`."""
+        return self._interpreter.get_tensor(self._outputs[output])
+
+    @staticmethod
+    def _matched(details, spec, side):
+        """Tensor indices, once shapes and types are as the manifest says."""
+        expected = [(t.shape, t.dtype) for t in getattr(spec, side)]
+        found = [(tuple(int(n) for n in d["shape"]), np.dtype(d["dtype"]).name)
+                 for d in details]
+        if expected != found:
+            raise errors.BundleError(
+                f"{spec.file}: expected {side} {expected}, found {found}. "
+                "Export again.")
+        return [d["index"] for d in details]
