@@ -178,8 +178,11 @@ def restore(checkpoint, prefix, where):
             f"{where} holds no checkpoint{f' {prefix}' if prefix else ''}. "
             "Train first: python -m ddi_tf.train --run=...")
     try:
-        status = checkpoint.restore(prefix)
-        status.assert_existing_objects_matched().expect_partial()
+        # `read`, unlike `restore`, expects no counter of saves, which the
+        # networks that phases leave behind do not have.
+        status = checkpoint.read(prefix)
+        status.expect_partial()
+        status.assert_existing_objects_matched()
     except (tf.errors.OpError, ValueError, AssertionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "unreadable"
         raise errors.CheckpointError(
