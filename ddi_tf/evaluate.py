@@ -4,10 +4,9 @@
 """
 
 import json
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
+from ddi_tf import quiet  # first: it loads TensorFlow silently
 
 from absl import app
 from absl import flags
@@ -29,6 +28,7 @@ _SPLIT = flags.DEFINE_enum(
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
+    quiet.tensorflow_logs()
     try:
         print(json.dumps(_evaluate(), indent=1))
     except errors.DDIError as error:

@@ -3,10 +3,9 @@
     python -m ddi_tf.save_split --data_name=digits --split=test --output=test.npz
 """
 
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
+from ddi_tf import quiet  # first: it loads TensorFlow silently
 
 import numpy as np
 from absl import app
@@ -25,6 +24,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The .npz to write.",
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
+    quiet.tensorflow_logs()
     try:
         dataset = data_flags.load()
         split = getattr(dataset, _SPLIT.value)

@@ -4,10 +4,9 @@
 """
 
 import dataclasses
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
+from ddi_tf import quiet  # first: it loads TensorFlow silently
 
 import tensorflow as tf
 import tf_keras
@@ -83,6 +82,7 @@ _TARGET = flags.DEFINE_float(
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
+    quiet.tensorflow_logs()
     try:
         _train()
     except errors.DDIError as error:

@@ -90,7 +90,7 @@ class Controller:
         started = time.perf_counter()
         walk = _Walk(self, limit, thresholds, forced)
         name, logits = walk.run(image)
-        probabilities, entropy = _softmax(logits)
+        probabilities, entropy = softmax(logits)
         return Answer(
             int(probabilities.argmax()), probabilities, logits, name, entropy,
             tuple(walk.path), walk.spent,
@@ -210,7 +210,7 @@ class _Walk:
         logits = self._execute(name, features).read()[0]
         if self._left < onward:
             return logits
-        return logits if _softmax(logits)[1] <= threshold else None
+        return logits if softmax(logits)[1] <= threshold else None
 
     def _execute(self, name, *inputs):
         """Runs a graph, and pays for it."""
@@ -231,8 +231,16 @@ def _mask(groups, total):
     return mask
 
 
-def _softmax(logits):
-    """(probabilities [C] float32, their entropy in nats) of [C] logits."""
+def softmax(logits):
+    """Probabilities and their entropy.
+
+    Args:
+        logits: [C] float32.
+
+    Returns:
+        probabilities: [C] float32, sum 1.
+        entropy: float in [0, log C], nats.
+    """
     shifted = logits - logits.max()
     exponentials = np.exp(shifted)
     total = exponentials.sum()

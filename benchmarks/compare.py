@@ -1,0 +1,137 @@
+"""What gates and exits give, against the same network run in full.
+
+    python benchmarks/compare.py --run=RUN --bundle=BUNDLE --split=test
+
+"in full" is the backbone as the base phase left it, as one .tflite graph;
+"gated" is the bundle with exits off; "gated + exits" at its default operating
+point. All see every image in turn, on one thread.
+"""
+
+import collections
+import json
+import sys
+import time
+
+from ddi_tf import quiet  # first: it loads TensorFlow silently
+
+import numpy as np
+from absl import app
+from absl import flags
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import monolith
+from converters import bundling
+from ddi_tf import data
+from ddi_tf import data_flags
+from ddi_tf import run_folder
+from device import bundle as bundle_lib
+from device import controller as controller_lib
+
+_RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
+_BUNDLE = flags.DEFINE_string("bundle", None, "Its bundle.", required=True)
+_SPLIT = flags.DEFINE_enum("split", "test", data.SPLITS, "Images to classify.")
+_OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
+
+
+def main(argv):
+    del argv
+    quiet.tensorflow_logs()
+    folder = run_folder.RunFolder(_RUN.value)
+    settings = folder.settings
+    dataset = data_flags.load(settings["data"]["name"])
+    split = getattr(dataset, _SPLIT.value)
+    bundle = bundle_lib.load(_BUNDLE.value)
+    content = bundling.whole(folder.load_network("base"))
+    with controller_lib.Controller(bundle) as controller:
+        rows = measure(_ways(controller, content, bundle), split,
+                       bundle.manifest)
+    result = {"run": str(folder.path), "commit": settings["commit"],
+              "seed": settings["schedule"]["seed"], "split": _SPLIT.value,
+              "images": len(split.images), "rows": rows}
+    if _OUTPUT.value:
+        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+    _print(result, dataset.name)
+
+
+def _ways(controller, content, bundle):
+    """name -> callable of one image, returning a `controller.Answer`."""
+    whole = monolith.Monolith(content, controller, bundle)
+    point = bundle.operating_point("default").thresholds
+    every = tuple((0,) for _ in bundle.manifest.plan.steps)
+
+    def in_full(image):
+        started = time.perf_counter()
+        probabilities = whole.classify(image)
+        return controller_lib.Answer(
+            int(probabilities.argmax()), probabilities, probabilities, "head",
+            0.0, every, bundle.manifest.base_macs,
+            1e3 * (time.perf_counter() - started))
+
+    return {
+        "in full": in_full,
+        "gated": controller.classify,
+        "gated + exits": lambda image: controller.classify(
+            image, thresholds=point)}
+
+
+def measure(ways, split, manifest):
+    """name -> accuracy, cost, skip ratio, exits and latency of each way."""
+    for image in split.images[:20]:  # warm-up
+        for way in ways.values():
+            way(image)
+    answers = {name: [] for name in ways}
+    for image in track(split.images, description="comparing",
+                       console=Console(stderr=True)):
+        for name, way in ways.items():
+            answers[name].append(way(image))
+    full_ms = np.array([answer.latency_ms for answer in answers["in full"]])
+    return {name: _row(name, answers[name], split.labels, full_ms, manifest)
+            for name in ways}
+
+
+def _row(name, answers, labels, full_ms, manifest):
+    latency = np.array([answer.latency_ms for answer in answers])
+    groups = np.array([step.groups for step in manifest.plan.steps])
+    if name == "in full":
+        groups = np.ones_like(groups)
+    run = [np.mean([len(kept) / total
+                    for kept, total in zip(answer.path, groups)])
+           for answer in answers]
+    macs = np.array([answer.macs for answer in answers])
+    return {
+        "accuracy": float(np.mean(
+            [a.label == label for a, label in zip(answers, labels)])),
+        "mean_macs": float(macs.mean()),
+        "mean_macs_of_full": float(macs.mean() / manifest.base_macs),
+        "skip_ratio": float(1 - np.mean(run)),
+        "exits": dict(collections.Counter(a.exit for a in answers)),
+        "latency_ms_mean": float(latency.mean()),
+        "latency_ms_median": float(np.median(latency)),
+        "latency_ms_p95": float(np.percentile(latency, 95)),
+        "latency_of_full_median": float(np.median(latency / full_ms))}
+
+
+def _print(result, dataset):
+    table = Table(title=f"{result['images']} {result['split']} images of "
+                  f"{dataset}, {result['run']}")
+    table.add_column("")
+    for name in ("accuracy", "mean MACs", "of full", "skip ratio",
+                 "mean latency", "of full", "left at"):
+        table.add_column(name, justify="right")
+    for name, row in result["rows"].items():
+        table.add_row(
+            name, f"{100 * row['accuracy']:.2f}%", f"{row['mean_macs']:,.0f}",
+            f"{100 * row['mean_macs_of_full']:.1f}%",
+            f"{100 * row['skip_ratio']:.1f}%",
+            f"{row['latency_ms_mean']:.3f} ms",
+            f"{100 * row['latency_of_full_median']:.0f}%",
+            "  ".join(f"{exit_} {count}"
+                      for exit_, count in sorted(row["exits"].items())))
+    Console(width=max(120, Console().width)).print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,30 @@
+"""The network without dynamic inference, timed as the controller is."""
+
+from device import bundle as bundle_lib
+from device import controller as controller_lib
+from device import runtime
+
+
+class Monolith:
+    """The whole backbone as one graph, with the controller's pre- and post-work.
+
+    Args:
+        content: bytes of the .tflite.
+        like: `controller.Controller` whose image scaling it shares.
+        bundle: `bundle.Bundle` of `like`.
+    """
+
+    def __init__(self, content, like, bundle):
+        spec = bundle_lib.Graph(
+            "monolith", "base", "monolith.tflite", "", len(content), 0,
+            (bundle_lib.Tensor("images", (1, *bundle.manifest.input.shape),
+                               "float32"),),
+            (bundle_lib.Tensor("logits", (1, len(bundle.manifest.labels)),
+                               "float32"),))
+        self._graph = runtime.Graph(spec, content)
+        self._prepare = like.prepare
+
+    def classify(self, image):
+        """[C] float32 probabilities of one [H, W, 3] uint8 image."""
+        self._graph.run(self._prepare(image))
+        return controller_lib.softmax(self._graph.read()[0])[0]

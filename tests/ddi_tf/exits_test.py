@@ -1,0 +1,145 @@
+"""Tests of the exits' heads, their places, and their uncertainty."""
+
+import json
+import math
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from ddi_tf import exits
+from ddi_tf import layers
+
+
+class EntropyTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(2, 10, 100)
+    def test_knowing_nothing_is_log_of_the_classes(self, classes):
+        self.assertAllClose(
+            exits.entropy(tf.fill([3, classes], 7.0)),
+            [math.log(classes)] * 3)
+
+    def test_value_by_hand(self):
+        # 0.5 log 2 + 2 * 0.25 log 4 = 1.5 log 2
+        logits = tf.math.log([0.5, 0.25, 0.25]) + 3.0
+        self.assertAllClose(exits.entropy(logits), 1.5 * math.log(2))
+
+    def test_being_sure_is_zero_and_finite(self):
+        logits = tf.constant([[1e4, 0.0, -1e4], [0.0, 100.0, 0.0]])
+        self.assertAllClose(exits.entropy(logits), [0.0, 0.0], atol=1e-30)
+
+    def test_only_the_last_axis_is_summed(self):
+        logits = tf.random.stateless_normal([2, 3, 5], [0, 1])
+        entropy = exits.entropy(logits)
+        self.assertEqual(entropy.shape, (2, 3))
+        self.assertAllClose(entropy[1, 2], exits.entropy(logits[1, 2]))
+        self.assertAllInRange(entropy, 0.0, math.log(5))
+
+
+class PositionsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (1, [1]), (2, [1, 2]), (3, [1, 2]), (4, [1, 3]), (6, [2, 5]),
+        (12, [3, 9]), (18, [5, 14]))
+    def test_exits_stand_at_a_quarter_and_three_quarters(self, blocks, expected):
+        self.assertEqual(exits.positions(blocks), expected)
+
+    @parameterized.parameters((0.5, 1), (1.5, 2), (2.5, 3), (2.49, 2), (3, 3))
+    def test_halves_go_up(self, value, expected):
+        self.assertEqual(exits.round_half_up(value), expected)
+
+
+class ExitTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(batch=(1, 3), size=(4, 8, 16, 32))
+    def test_one_logit_per_class_at_every_resolution(self, batch, size):
+        exit_ = exits.Exit(6, 5)
+        logits = exit_(tf.ones([batch, size, size, 6]))
+        self.assertEqual(logits.shape, (batch, 5))
+        self.assertEqual(logits.dtype, tf.float32)
+
+    @parameterized.parameters((8, 16), (16, 8))
+    def test_features_need_not_be_square(self, height, width):
+        logits = exits.Exit(2, 5)(tf.ones([3, height, width, 2]))
+        self.assertEqual(logits.shape, (3, 5))
+
+    def test_config_survives_json(self):
+        exit_ = exits.Exit(6, 5, name="it")
+        config = json.loads(json.dumps(exit_.get_config()))
+        copy = exits.Exit.from_config(config)
+        self.assertEqual(copy.get_config(), exit_.get_config())
+        self.assertEqual((copy.name, copy.channels, copy.classes),
+                         ("it", 6, 5))
+
+    def test_value_by_hand(self):
+        exit_ = _hand_set_exit()
+        features = np.zeros([1, 8, 8, 1], np.float32)
+        features[0, :2, :2, 0] = [[1, 2], [3, 6]]    # the first cell: mean 3
+        features[0, 6:, 6:, 0] = [[0, 0], [0, 4]]    # the last cell: mean 1
+        # Class 0 adds all cells, class 1 sees the last one: -1 + 0.5.
+        self.assertAllClose(exit_(tf.constant(features)), [[4.0, -0.5]])
+
+    def test_negative_cells_are_rectified(self):
+        self.assertAllClose(
+            _hand_set_exit()(-tf.ones([1, 8, 8, 1])), [[0.0, 0.5]])
+
+    def test_only_training_moves_the_statistics(self):
+        exit_ = exits.Exit(2, 3)
+        x = tf.random.stateless_normal([2, 8, 8, 2], [0, 1])
+        exit_(x)
+        self.assertAllEqual(exit_.conv.norm.moving_mean, tf.zeros([2]))
+        exit_(x, training=True)
+        self.assertNotAllClose(exit_.conv.norm.moving_mean, tf.zeros([2]))
+
+    @parameterized.parameters((16, 39_424), (32, 152_576), (64, 600_064))
+    def test_macs_by_hand(self, channels, expected):
+        # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
+        self.assertEqual(exits.Exit(channels, 10).macs(), expected)
+
+
+class HeadTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(1, 3)
+    def test_one_logit_per_class(self, batch):
+        logits = exits.Head(6, 5)(tf.ones([batch, 3, 4, 6]))
+        self.assertEqual(logits.shape, (batch, 5))
+        self.assertEqual(logits.dtype, tf.float32)
+
+    def test_config_survives_json(self):
+        head = exits.Head(6, 5, name="it")
+        config = json.loads(json.dumps(head.get_config()))
+        copy = exits.Head.from_config(config)
+        self.assertEqual(copy.get_config(), head.get_config())
+        self.assertEqual((copy.name, copy.channels, copy.classes),
+                         ("it", 6, 5))
+
+    def test_value_by_hand(self):
+        head = exits.Head(2, 2)
+        head(tf.zeros([1, 1, 1, 2]))
+        head.dense.set_weights(
+            [np.array([[1.0, 2.0], [-1.0, 3.0]]), np.array([0.5, 0.0])])
+        # Channel means 2 and 1: 2 - 1 + 0.5 and 4 + 3.
+        features = tf.constant([[[[1.0, 0.0]], [[3.0, 2.0]]]])
+        self.assertAllClose(head(features), [[1.5, 7.0]])
+
+    def test_macs_by_hand(self):
+        self.assertEqual(exits.Head(64, 10).macs(), 640)
+
+
+def _hand_set_exit():
+    """Convolution and norm do nothing; see `test_value_by_hand`."""
+    exit_ = exits.Exit(1, 2)
+    exit_(tf.zeros([1, 8, 8, 1]))
+    kernel = np.zeros([3, 3, 1, 1])
+    kernel[1, 1] = 1
+    exit_.conv.conv.set_weights([kernel])
+    exit_.conv.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+    weights = np.zeros([16, 2])
+    weights[:, 0] = 1
+    weights[15, 1] = -1
+    exit_.dense.set_weights([weights, np.array([0.0, 0.5])])
+    return exit_
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,212 @@
+"""Tests of rounding, of the layer gate and of the channel gate."""
+
+import json
+import math
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from ddi_tf import gates
+from ddi_tf import layers
+
+
+def _sigmoid(value):
+    return 1 / (1 + math.exp(-value))
+
+
+class StraightThroughTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_a_half_opens_and_less_closes(self):
+        below = np.nextafter(np.float32(0.5), np.float32(0))
+        probability = tf.constant([0.0, below, 0.5, 1.0])
+        self.assertAllEqual(
+            gates.straight_through(probability), [0.0, 0.0, 1.0, 1.0])
+
+    def test_every_output_is_exactly_zero_or_one(self):
+        generator = np.random.default_rng(0)
+        uniform = generator.random(200_000, np.float32)
+        tiny = np.float32(10.0) ** generator.uniform(-45, 0, 200_000)
+        near_one = np.float32(1) - tiny.astype(np.float32)
+        values = np.concatenate([uniform, tiny, near_one]).astype(np.float32)
+        rounded = gates.straight_through(tf.constant(values)).numpy()
+        np.testing.assert_array_equal(rounded, (values >= 0.5).astype(float))
+
+    def test_it_is_exact_inside_a_compiled_function_too(self):
+        values = np.random.default_rng(1).random([1000, 3], np.float32)
+        rounded = tf.function(gates.straight_through)(tf.constant(values))
+        np.testing.assert_array_equal(
+            rounded.numpy(), (values >= 0.5).astype(float))
+
+    def test_gradient_is_the_identity(self):
+        p = tf.constant([[0.1, 0.5], [0.49, 0.9]])
+        scale = tf.constant([[1.0, -2.0], [3.0, 0.5]])
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            value = tf.reduce_sum(scale * gates.straight_through(p))
+        self.assertAllEqual(tape.gradient(value, p), scale)
+
+    @parameterized.parameters(tf.float32, tf.float64)
+    def test_shape_and_type_are_kept(self, dtype):
+        rounded = gates.straight_through(tf.fill([2, 1, 3], tf.cast(.6, dtype)))
+        self.assertEqual(rounded.shape, (2, 1, 3))
+        self.assertEqual(rounded.dtype, dtype)
+
+
+class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(batch=(1, 3), width=(4, 8))
+    def test_shapes_of_a_decision_and_of_the_state(self, batch, width):
+        gate = gates.LayerGate([4, 8, 4], hidden=5)
+        state = gate.initial_state(batch)
+        self.assertEqual(state.shape, (batch, 10))
+        probability, after = gate(tf.ones([batch, 6, 6, width]), state)
+        self.assertEqual(probability.shape, (batch, 1))
+        self.assertEqual(after.shape, (batch, 10))
+        self.assertEqual((probability.dtype, after.dtype),
+                         (tf.float32, tf.float32))
+
+    def test_widths_share_everything_but_the_embedding(self):
+        gate = gates.LayerGate([4, 8, 4])
+        for width in (4, 8, 4):
+            gate(tf.ones([1, 2, 2, width]), gate.initial_state(1))
+        # Two embeddings (kernel, bias), LSTM (two kernels, bias), score.
+        self.assertLen(gate.trainable_variables, 2 * 2 + 3 + 2)
+
+    def test_config_survives_json(self):
+        gate = gates.LayerGate([4, 8], hidden=5, name="it")
+        config = json.loads(json.dumps(gate.get_config()))
+        copy = gates.LayerGate.from_config(config)
+        self.assertEqual(copy.get_config(), gate.get_config())
+        self.assertEqual((copy.name, copy.widths, copy.hidden),
+                         ("it", (4, 8), 5))
+
+    def test_decision_by_hand(self):
+        gate = _hand_set_layer_gate()
+        # Channel means 1 and 0.5, embedded as relu(1 + 2 * 0.5 - 0.5) = 1.5.
+        features = tf.constant([[[[0.0, 0.5], [2.0, 0.5]]]])
+        probability, state = gate(features, tf.constant([[0.3, -0.2]]))
+        h, c = _lstm_by_hand(1.5, h=0.3, c=-0.2)
+        self.assertAllClose(state, [[h, c]], atol=1e-6)
+        self.assertAllClose(
+            probability, [[_sigmoid(2 * h - 0.25)]], atol=1e-6)
+
+    def test_embedding_is_rectified(self):
+        gate = _hand_set_layer_gate()
+        features = tf.constant([[[[-4.0, 1.0]]]])  # relu(-4 + 2 - 0.5) = 0
+        _, state = gate(features, tf.constant([[0.3, -0.2]]))
+        self.assertAllClose(
+            state, [_lstm_by_hand(0.0, h=0.3, c=-0.2)], atol=1e-6)
+
+    def test_unwritten_gate_is_a_little_open(self):
+        gate = gates.LayerGate([4])
+        probability, _ = gate(tf.zeros([1, 2, 2, 4]), gate.initial_state(1))
+        self.assertAllClose(probability, [[_sigmoid(1.0)]])
+
+    def test_images_of_a_batch_do_not_see_each_other(self):
+        gate = gates.LayerGate([4])
+        x = tf.random.stateless_normal([3, 2, 2, 4], [0, 1])
+        state = tf.random.stateless_normal([3, 20], [2, 3])
+        together = gate(x, state)
+        for b in range(3):
+            alone = gate(x[b:b + 1], state[b:b + 1])
+            self.assertAllClose(alone[0], together[0][b:b + 1], atol=1e-6)
+            self.assertAllClose(alone[1], together[1][b:b + 1], atol=1e-6)
+
+    @parameterized.parameters((16, 970), (32, 1130), (64, 1450))
+    def test_macs_by_hand(self, channels, expected):
+        # channels * 10 + 4 * 10 * (10 + 10) + 10
+        self.assertEqual(gates.LayerGate([channels]).macs(channels), expected)
+
+    def test_hidden_must_be_positive(self):
+        with self.assertRaisesRegex(
+                ValueError, r"`hidden` must be positive\. Received: 0"):
+            gates.LayerGate([4], hidden=0)
+
+
+class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(batch=(1, 3), groups=(1, 2, 8))
+    def test_one_probability_per_group(self, batch, groups):
+        gate = gates.ChannelGate(8, groups)
+        probability = gate(tf.ones([batch, 5, 6, 8]))
+        self.assertEqual(probability.shape, (batch, groups))
+        self.assertEqual(probability.dtype, tf.float32)
+        self.assertAllInRange(probability, 0.0, 1.0)
+
+    def test_config_survives_json(self):
+        gate = gates.ChannelGate(8, 2, name="it")
+        config = json.loads(json.dumps(gate.get_config()))
+        copy = gates.ChannelGate.from_config(config)
+        self.assertEqual(copy.get_config(), gate.get_config())
+        self.assertEqual((copy.name, copy.channels, copy.groups), ("it", 8, 2))
+
+    def test_decision_by_hand(self):
+        gate = _hand_set_channel_gate()
+        # A 4 x 4 map is padded at the bottom and the right, so the centres of
+        # the windows are the odd rows and columns.
+        features = np.full([1, 4, 4, 1], 9.0, np.float32)
+        features[0, 1::2, 1::2, 0] = [[1.0, 2.0], [3.0, 4.0]]  # mean 2.5
+        self.assertAllClose(
+            gate(tf.constant(features)),
+            [[_sigmoid(2.5), _sigmoid(-2 * 2.5 + 0.5)]], atol=1e-6)
+
+    def test_unwritten_gate_is_a_little_open(self):
+        probability = gates.ChannelGate(4, 2)(tf.zeros([1, 4, 4, 4]))
+        self.assertAllClose(probability, [[_sigmoid(1.0)] * 2])
+
+    def test_only_training_moves_the_statistics(self):
+        gate = gates.ChannelGate(4, 2)
+        x = tf.random.stateless_normal([2, 4, 4, 4], [0, 1])
+        gate(x)
+        self.assertAllEqual(gate.conv.norm.moving_mean, tf.zeros([4]))
+        gate(x, training=True)
+        self.assertNotAllClose(gate.conv.norm.moving_mean, tf.zeros([4]))
+
+    def test_macs_by_hand(self):
+        # 3 * 4 positions * 9 * 16 * 16, and 16 * 2 of the dense layer
+        self.assertEqual(gates.ChannelGate(16, 2).macs(5, 8), 27_648 + 32)
+
+    def test_groups_must_be_positive(self):
+        with self.assertRaisesRegex(
+                ValueError, r"`groups` must be positive\. Received: -1"):
+            gates.ChannelGate(8, -1)
+
+
+# Keras orders an LSTM's kernels as input, forget, cell, output.
+_KERNEL = (0.5, -0.1, 0.25, 1.0)
+_RECURRENT = (1.0, 0.4, -0.5, 0.2)
+_BIAS = (0.1, 1.0, -0.2, 0.3)
+
+
+def _hand_set_layer_gate():
+    gate = gates.LayerGate([2], hidden=1)
+    gate(tf.zeros([1, 1, 1, 2]), gate.initial_state(1))
+    gate.embed["2"].set_weights([np.array([[1.0], [2.0]]), np.array([-0.5])])
+    gate.cell.set_weights(
+        [np.array([_KERNEL]), np.array([_RECURRENT]), np.array(_BIAS)])
+    gate.score.set_weights([np.array([[2.0]]), np.array([-0.25])])
+    return gate
+
+
+def _lstm_by_hand(x, h, c):
+    """(h, c) after one step of the LSTM above on the number `x`."""
+    i, f, g, o = (k * x + r * h + b
+                  for k, r, b in zip(_KERNEL, _RECURRENT, _BIAS))
+    c = _sigmoid(f) * c + _sigmoid(i) * math.tanh(g)
+    return _sigmoid(o) * math.tanh(c), c
+
+
+def _hand_set_channel_gate():
+    gate = gates.ChannelGate(1, 2)
+    gate(tf.zeros([1, 4, 4, 1]))
+    kernel = np.zeros([3, 3, 1, 1])
+    kernel[1, 1] = 1
+    gate.conv.conv.set_weights([kernel])
+    gate.conv.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+    gate.score.set_weights([np.array([[1.0, -2.0]]), np.array([0.0, 0.5])])
+    return gate
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,139 @@
+"""Tests of convolution, batch norm and ReLU as one layer."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from ddi_tf import layers
+
+
+def _without_norm(layer, in_shape):
+    """Builds `layer` so that its batch norm passes everything on."""
+    layer(tf.zeros([1, *in_shape]))
+    variance = tf.ones([layer.filters]) - layers.BATCH_NORM_EPSILON
+    layer.norm.moving_variance.assign(variance)
+    return layer
+
+
+def _randomised(layer, in_shape, seed=0):
+    """Builds `layer` and draws all its variables, batch norm included."""
+    layer(tf.zeros([1, *in_shape]))
+    generator = np.random.default_rng(seed)
+    for variable in layer.variables:
+        variable.assign(generator.uniform(0.2, 1.0, variable.shape)
+                        * generator.choice([-1, 1], variable.shape))
+    layer.norm.moving_variance.assign(
+        np.abs(layer.norm.moving_variance.numpy()))
+    return layer
+
+
+class SamePaddingSizeTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters((32, 1, 32), (32, 2, 16), (5, 2, 3), (1, 2, 1))
+    def test_size_is_rounded_up(self, size, stride, expected):
+        self.assertEqual(layers.same_padding_size(size, stride), expected)
+
+
+class ConvBNTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(
+        batch=(1, 3), stride=(1, 2), kernel_size=(1, 3))
+    def test_output_has_the_stated_shape(self, batch, stride, kernel_size):
+        layer = layers.ConvBN(6, kernel_size, stride=stride)
+        y = layer(tf.ones([batch, 5, 8, 2]))
+        expected = {1: (batch, 5, 8, 6), 2: (batch, 3, 4, 6)}[stride]
+        self.assertEqual(y.shape, expected)
+        self.assertEqual(y.dtype, tf.float32)
+
+    def test_variables_are_a_kernel_and_a_batch_norm(self):
+        layer = layers.ConvBN(6, 3)
+        layer(tf.ones([1, 4, 4, 2]))
+        self.assertCountEqual(
+            [tuple(v.shape) for v in layer.trainable_variables],
+            [(3, 3, 2, 6), (6,), (6,)])
+        self.assertLen(layer.non_trainable_variables, 2)
+
+    def test_config_survives_json(self):
+        layer = layers.ConvBN(6, 1, stride=2, relu=False, name="it")
+        config = json.loads(json.dumps(layer.get_config()))
+        copy = layers.ConvBN.from_config(config)
+        self.assertEqual(copy.get_config(), layer.get_config())
+        self.assertEqual(
+            (copy.name, copy.filters, copy.kernel_size, copy.stride, copy.relu),
+            ("it", 6, 1, 2, False))
+
+    @parameterized.parameters((True, [[3.5, 0.0]]), (False, [[3.5, -2.5]]))
+    def test_value_by_hand(self, relu, expected):
+        # conv 2x; norm (2x - 1) / 2 * 3 + 0.5: 3 * (5 - 1) / 4 + 0.5 = 3.5
+        layer = _without_norm(layers.ConvBN(1, 1, relu=relu), (1, 2, 1))
+        layer.conv.kernel.assign([[[[2.0]]]])
+        layer.norm.gamma.assign([3.0])
+        layer.norm.beta.assign([0.5])
+        layer.norm.moving_mean.assign([1.0])
+        layer.norm.moving_variance.assign([4.0 - layers.BATCH_NORM_EPSILON])
+        y = layer(tf.constant([[[[1.5], [-0.5]]]]))
+        self.assertAllClose(y[:, 0, :, 0], expected, atol=1e-6)
+
+    def test_borders_are_padded_with_zeros(self):
+        layer = _without_norm(layers.ConvBN(1, 3), (3, 3, 1))
+        layer.conv.kernel.assign(tf.ones([3, 3, 1, 1]))
+        y = layer(tf.ones([1, 3, 3, 1]))
+        self.assertAllClose(
+            y[0, :, :, 0], [[4, 6, 4], [6, 9, 6], [4, 6, 4]])
+
+    def test_training_normalizes_by_the_batch_and_remembers_it(self):
+        layer = _without_norm(layers.ConvBN(1, 1, relu=False), (1, 1, 1))
+        layer.conv.kernel.assign([[[[1.0]]]])
+        y = layer(tf.constant([[[[2.0]]], [[[6.0]]]]), training=True)
+        self.assertAllClose(tf.squeeze(y, [1, 2, 3]), [-1.0, 1.0], atol=1e-4)
+        self.assertAllClose(layer.norm.moving_mean, [0.4])  # 0.1 * 4
+
+    def test_inference_leaves_the_moving_statistics_alone(self):
+        layer = _randomised(layers.ConvBN(3, 3), (4, 4, 2))
+        before = [v.numpy() for v in layer.variables]
+        layer(tf.random.stateless_normal([2, 4, 4, 2], [0, 1]))
+        for variable, value in zip(layer.variables, before):
+            self.assertAllEqual(variable, value)
+
+    def test_channels_must_be_positive(self):
+        with self.assertRaisesRegex(
+                ValueError, r"`filters` must be positive\. Received: 0"):
+            layers.ConvBN(0, 3)
+
+
+class NarrowTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(stride=(1, 2), relu=(True, False))
+    def test_all_channels_are_the_whole_layer(self, stride, relu):
+        layer = _randomised(
+            layers.ConvBN(4, 3, stride=stride, relu=relu), (5, 6, 3))
+        x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
+        self.assertAllClose(layer.narrow(x), layer(x), atol=1e-5)
+
+    @parameterized.product(
+        inputs=([0], [1, 2], [0, 1, 2]), outputs=([3], [0, 2], [0, 1, 2, 3]))
+    def test_numbers_are_those_of_an_input_with_zeros(self, inputs, outputs):
+        layer = _randomised(layers.ConvBN(4, 3), (5, 6, 3))
+        x = np.random.default_rng(1).normal(size=[2, 5, 6, 3])
+        zeroed = np.zeros_like(x)
+        zeroed[..., inputs] = x[..., inputs]
+        y = layer.narrow(
+            tf.constant(x[..., inputs], tf.float32), inputs, outputs)
+        whole = layer(tf.constant(zeroed, tf.float32))
+        self.assertAllClose(y, whole.numpy()[..., outputs], atol=1e-5)
+
+
+class MacsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (1, 3, 5 * 7 * 9 * 4 * 8), (2, 3, 3 * 4 * 9 * 4 * 8),
+        (2, 1, 3 * 4 * 4 * 8))
+    def test_macs_by_hand(self, stride, kernel_size, expected):
+        layer = layers.ConvBN(8, kernel_size, stride=stride)
+        self.assertEqual(layer.macs(5, 7, 4), expected)
+
+
+if __name__ == "__main__":
+    tf.test.main()

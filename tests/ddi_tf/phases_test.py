@@ -1,0 +1,130 @@
+"""Tests of the training phases' table and of their schedule."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from ddi_tf import errors
+from ddi_tf import network
+from ddi_tf import phases
+
+_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
+_ALL = {phase.name: 1.0 for phase in phases.PHASES}
+
+
+def _planned(epochs=None, **config):
+    return phases.planned(network.NetworkConfig(**config),
+                          phases.Schedule(epochs=epochs or _ALL))
+
+
+class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_it_cannot_be_changed(self):
+        with self.assertRaises(dataclasses.FrozenInstanceError):
+            phases.Schedule().alpha = 2.0
+
+    def test_unknown_phase_is_an_error(self):
+        with self.assertRaisesRegex(
+                errors.ConfigError, r"there is no phase \['skipp'\]"):
+            phases.Schedule(epochs={"base": 1, "skipp": 2})
+
+    @parameterized.parameters(0, -0.5, 2.01)
+    def test_target_is_a_fraction(self, target):
+        with self.assertRaisesRegex(
+                errors.ConfigError,
+                rf"`target_cost` is a fraction .* \(0, 2\]\. Received: {target}"):
+            phases.Schedule(target_cost=target)
+
+    def test_config_errors_are_value_errors(self):
+        with self.assertRaises(ValueError):
+            phases.Schedule(target_cost=0)
+
+
+class PlannedTest(tf.test.TestCase, parameterized.TestCase):
+
+    def test_dual_network_goes_through_the_table_as_it_is(self):
+        self.assertEqual(_planned(), phases.PHASES)
+
+    @parameterized.parameters((True, False), (False, True))
+    def test_one_kind_of_gate_is_enough(self, layer_gates, channel_gates):
+        self.assertEqual(
+            _planned(layer_gates=layer_gates, channel_gates=channel_gates),
+            phases.PHASES)
+
+    def test_no_gates_no_gate_phases(self):
+        base, exits = _planned(layer_gates=False, channel_gates=False)
+        self.assertEqual(base, _BASE)
+        self.assertEqual(exits, _EXITS._replace(
+            gates=False, alpha=phases.Alpha.OFF))
+
+    def test_no_exits_no_exits_phase(self):
+        self.assertEqual(
+            _planned(exits=False), (_BASE, _WARMUP, _SKIP, _RESTORE))
+
+    def test_neither_gates_nor_exits_is_the_plain_backbone(self):
+        self.assertEqual(_planned(
+            layer_gates=False, channel_gates=False, exits=False), (_BASE,))
+
+    def test_phases_without_epochs_are_left_out(self):
+        self.assertEqual(
+            _planned({"base": 0, "skip": 0.5, "exits": 2.0}), (_SKIP, _EXITS))
+
+
+class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.schedule = phases.Schedule(base_lr=0.6, joint_lr=0.02)
+
+    def _rate(self, phase, step, steps=100):
+        return phases.learning_rate(phase, self.schedule, step, steps)
+
+    @parameterized.parameters(
+        (0, 0.1), (1, 0.2), (4, 0.5),   # climbs over 5 of 100 steps, to 0.6
+        (50, 0.3), (100, 0.0))
+    def test_base_phase_climbs_and_falls_to_zero(self, step, expected):
+        self.assertAllClose(self._rate(_BASE, step), expected)
+
+    @parameterized.parameters(0, 37, 99)
+    def test_gates_are_opened_and_closed_at_a_constant_rate(self, step):
+        self.assertAllClose(self._rate(_WARMUP, step), 0.02)
+        self.assertAllClose(self._rate(_SKIP, step), 0.02)
+
+    @parameterized.parameters((0, 0.02), (50, 0.011), (100, 0.002))
+    def test_restore_phase_ends_at_a_tenth(self, step, expected):
+        self.assertAllClose(self._rate(_RESTORE, step), expected)
+
+    @parameterized.parameters(
+        (0, 0.02), (25, 0.01 * (1 + math.sqrt(0.5))), (100, 0.0))
+    def test_exits_phase_is_a_whole_cosine(self, step, expected):
+        self.assertAllClose(self._rate(_EXITS, step), expected)
+
+    @parameterized.parameters(1, 2, 7, 1000)
+    def test_every_step_has_a_rate_above_zero_and_up_to_the_peak(self, steps):
+        for phase in phases.PHASES:
+            peak = 0.6 if phase is _BASE else 0.02
+            for step in range(steps):
+                rate = self._rate(phase, step, steps)
+                self.assertGreater(rate, 0)
+                self.assertLessEqual(rate, peak)
+
+
+class IsDoneTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (_WARMUP, 1.2, 0.01, True), (_WARMUP, 1.2, 0.011, False),
+        (_WARMUP, 0.1, 0.5, False),
+        (_SKIP, 0.5, 0.9, True), (_SKIP, 0.501, 0.0, False),
+        (_BASE, 0.0, 0.0, False), (_RESTORE, 0.0, 0.0, False),
+        (_EXITS, 0.0, 0.0, False))
+    def test_phase_ends_early_only_at_its_own_aim(
+            self, phase, cost, skip_ratio, expected):
+        schedule = phases.Schedule(target_cost=0.5)
+        self.assertEqual(
+            phases.is_done(phase, schedule, cost, skip_ratio), expected)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,86 @@
+"""Random plans, gate decisions and exits, for the property tests."""
+
+import itertools
+from typing import NamedTuple
+
+import hypothesis
+from hypothesis import strategies as st
+
+from device import bundle
+import fakes
+
+# The machine may be busy, so nothing is judged by its duration.
+SETTINGS = hypothesis.settings(
+    max_examples=200, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow])
+
+COSTS = st.integers(0, 1000)
+
+# Logits and their entropy in nats, by hand: with p = (1, e^-a, e^-a) / total,
+# entropy = log(total) + 2 a e^-a / total.
+ENTROPIES = {(9, 0, 0): 0.002468, (3, 0, 0): 0.366593, (0, 0, 0): 1.098612}
+
+# None of them near an entropy above.
+_THRESHOLDS = st.sampled_from([None, 0.0, 0.1, 0.7, 1.2])
+
+
+class Case(NamedTuple):
+    """A plan and what its gates and exits say."""
+
+    manifest: bundle.Manifest
+    script: dict        # of `fakes.FakeRuntime`
+    thresholds: tuple   # one per exit, or None
+
+    @property
+    def macs(self):
+        """Graph name -> MACs."""
+        return {graph.name: graph.macs for graph in self.manifest.graphs}
+
+
+def subsets(groups):
+    """Every non-empty set of 0 .. groups - 1, as ascending tuples."""
+    return [subset for size in range(1, groups + 1)
+            for subset in itertools.combinations(range(groups), size)]
+
+
+@st.composite
+def blocks(draw):
+    """A `fakes.Block` that a converter could have made."""
+    exit_ = draw(st.none() | COSTS)
+    if not draw(st.integers(0, 3)):
+        return fakes.Block(skippable=False, exit=exit_, variants=tuple(
+            (draw(COSTS), (0,), masked) for masked in (False, True)))
+    channel_gate = draw(st.none() | COSTS)
+    groups = 1 if channel_gate is None else draw(st.integers(1, 3))
+    masked = draw(st.booleans())
+    sets = [tuple(range(groups))] if masked else subsets(groups)
+    return fakes.Block(
+        variants=tuple((draw(COSTS), subset, masked) for subset in sets),
+        groups=groups, layer_gate=draw(st.none() | COSTS),
+        channel_gate=channel_gate, skip=draw(st.none() | COSTS), exit=exit_)
+
+
+@st.composite
+def manifests(draw):
+    """A `bundle.Manifest` of up to four blocks."""
+    chosen = draw(st.lists(blocks(), max_size=4))
+    exits = sum(block.exit is not None for block in chosen)
+    return fakes.manifest(
+        chosen, stem=draw(COSTS), head=draw(COSTS), thresholds=draw(
+            st.lists(_THRESHOLDS, min_size=exits, max_size=exits)))
+
+
+@st.composite
+def cases(draw):
+    """A `Case`."""
+    manifest = draw(manifests())
+    probability = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+    script = {}
+    for graph in manifest.graphs:
+        if graph.role in ("layer_gate", "channel_gate"):
+            width = graph.outputs[0].shape[1]
+            script[graph.name] = [[draw(probability) for _ in range(width)]]
+        elif graph.role in ("exit", "head"):
+            script[graph.name] = [draw(st.sampled_from(sorted(ENTROPIES)))]
+    thresholds = manifest.operating_points[0].thresholds
+    return Case(manifest, script, draw(st.sampled_from([None, thresholds])))
