@@ -183,7 +183,8 @@ def restore(checkpoint, prefix, where):
         status = checkpoint.read(prefix)
         status.expect_partial()
         status.assert_existing_objects_matched()
-    except (tf.errors.OpError, ValueError, AssertionError) as error:
+    except (tf.errors.OpError, ValueError, AssertionError, LookupError,
+            RuntimeError) as error:  # the reader's choice depends on the damage
         reason = str(error).splitlines()[0] if str(error) else "unreadable"
         raise errors.CheckpointError(
             f"{prefix} cannot be restored ({reason}). It is truncated or of "

@@ -94,7 +94,7 @@ class LimitTest(parameterized.TestCase):
             budget.limit(costs([], stem=5000), 1234)
 
     def test_a_budget_that_is_no_number_is_refused(self):
-        with self.assertRaises(errors.BudgetError):
+        with self.assertRaisesRegex(errors.BudgetError, "smallest that works"):
             budget.limit(costs([FULL]), math.nan)
 
     def test_callers_may_catch_a_value_error(self):

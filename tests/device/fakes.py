@@ -72,14 +72,14 @@ def in_memory(manifest_):
     return bundle.Bundle(pathlib.Path("toy"), manifest_, contents(manifest_))
 
 
-def with_graph(manifest_, name, **changes):
+def with_graph(manifest_, name, /, **changes):
     """The manifest with fields of graph `name` changed."""
     return dataclasses.replace(manifest_, graphs=tuple(
         dataclasses.replace(graph, **changes) if graph.name == name else graph
         for graph in manifest_.graphs))
 
 
-def with_step(manifest_, index, **changes):
+def with_step(manifest_, index, /, **changes):
     """The manifest with fields of step number `index` changed."""
     steps = list(manifest_.plan.steps)
     steps[index] = dataclasses.replace(steps[index], **changes)

@@ -1,0 +1,56 @@
+# make demo   the main job on an embedded data set, installs included
+# make test   every fast test, in an environment for each interpreter
+PYTHON ?= python3
+PYTHON311 ?= $(shell for p in $(PYTHON) python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' \
+	2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+TRAIN := $(VENV)/train
+LITERT := $(VENV)/litert
+TFLITE := $(VENV)/tflite-runtime
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-slow clean
+
+demo: $(TRAIN)/installed
+	$(TRAIN)/bin/python -m ddi_tf.train --flagfile=configs/demo.cfg --run=runs/demo
+	rm -rf bundles/demo
+	$(TRAIN)/bin/python -m converters.export --checkpoint=runs/demo --output=bundles/demo
+	$(TRAIN)/bin/python benchmarks/compare.py --run=runs/demo --bundle=bundles/demo \
+		--split=test --output=runs/demo/compare.json
+
+test: $(TRAIN)/installed $(LITERT)/installed $(if $(PYTHON311),$(TFLITE)/installed)
+	@echo "--- everything, with TensorFlow and LiteRT"
+	$(TRAIN)/bin/python -m pytest -m "not slow"
+	@echo "--- the device package without TensorFlow, with LiteRT"
+	$(LITERT)/bin/python -m pytest tests/device
+ifneq ($(PYTHON311),)
+	@echo "--- the device package without TensorFlow, with tflite-runtime"
+	$(TFLITE)/bin/python -m pytest tests/device
+else
+	@echo "--- tflite-runtime has no wheel for this Python: give PYTHON311="
+	@exit 1
+endif
+
+test-slow: $(TRAIN)/installed
+	$(TRAIN)/bin/python -m pytest -m slow
+
+clean:
+	rm -rf $(VENV) runs/demo bundles/demo *.egg-info build
+
+$(TRAIN)/installed: setup.cfg
+	@echo "Installing TensorFlow and the rest in $(TRAIN): 2 GB, some minutes."
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python $(PIP) -e ".[train,device,test]"
+	@touch $@
+
+$(LITERT)/installed: setup.cfg
+	$(PYTHON) -m venv $(LITERT)
+	$(LITERT)/bin/python $(PIP) -e ".[device,test]"
+	@touch $@
+
+$(TFLITE)/installed: setup.cfg
+	$(PYTHON311) -m venv $(TFLITE)
+	$(TFLITE)/bin/python $(PIP) -e ".[device-tflite-runtime,test]"
+	@touch $@

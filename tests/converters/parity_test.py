@@ -1,0 +1,170 @@
+"""Keras = TFLite = controller, for any decisions on the same images."""
+
+import pathlib
+import tempfile
+
+import hypothesis
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from absl.testing import parameterized
+from hypothesis import strategies
+
+from converters import bundling
+from ddi_tf import data
+from ddi_tf import network as network_lib
+from ddi_tf import thresholds as thresholds_lib
+from ddi_tf import traces
+from device import bundle as bundle_lib
+from device import controller as controller_lib
+
+_SCALING = data.Scaling((120.0, 121.0, 122.0), (60.0, 61.0, 62.0))
+_SETTINGS = {"data": {"label_names": [str(n) for n in range(10)],
+                      "scaling": _SCALING._asdict()}}
+_LOGIT_TOLERANCE = 1e-4
+
+# Every kind of bundle: exact variants, one masked graph, no masks, no gates.
+_CONFIGS = {
+    "inner_2": network_lib.NetworkConfig(depth=8, groups=2),
+    "inner_4_masked": network_lib.NetworkConfig(depth=8, groups=4),
+    "output_every_channel": network_lib.NetworkConfig(
+        depth=8, groups=0, mask_site="output"),
+    "both_2_masked": network_lib.NetworkConfig(
+        depth=8, groups=2, mask_site="both"),
+    "layers_only": network_lib.NetworkConfig(depth=8, channel_gates=False),
+    "channels_only": network_lib.NetworkConfig(depth=14, layer_gates=False),
+    "plain": network_lib.NetworkConfig(
+        depth=8, layer_gates=False, channel_gates=False, exits=False),
+}
+
+
+def lively(config, seed=0):
+    """A network whose gates say yes and no, with uneven batch norms."""
+    tf_keras.utils.set_random_seed(seed)
+    network = network_lib.Network(config)
+    random = np.random.default_rng(seed)
+    for variable in network.variables:
+        if "score/bias" in variable.name:
+            variable.assign(random.normal(0.0, 0.3, variable.shape))
+        elif "score/kernel" in variable.name:
+            variable.assign(random.normal(0.0, 2.0, variable.shape))
+        elif "moving_variance" in variable.name or "gamma" in variable.name:
+            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+        elif "moving_mean" in variable.name or "beta" in variable.name:
+            variable.assign(random.normal(0.0, 0.2, variable.shape))
+    return network
+
+
+def random_images(count, seed=1):
+    """[count, 32, 32, 3] uint8 with patches, so that features differ."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, [count, 4, 4, 3])
+    fine = random.integers(-40, 41, [count, 32, 32, 3])
+    images = coarse.repeat(8, axis=1).repeat(8, axis=2) + fine
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def controller_of(network, points=(), max_variants=3):
+    """A `Controller` of the exported network."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "bundle"
+        bundling.write(network, _SETTINGS, points, path, max_variants)
+        return controller_lib.Controller(bundle_lib.load(path))
+
+
+def path_of(traced, image):
+    """What `Answer.path` should be if no exit is taken."""
+    return tuple(
+        tuple(np.flatnonzero(mask[image]).tolist()) if layer else ()
+        for layer, mask in zip(traced.layers[image], traced.masks))
+
+
+class GateParityTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.named_parameters(_CONFIGS.items())
+    def test_controller_decides_and_answers_as_keras_does(self, config):
+        network, images = lively(config), random_images(40)
+        split = data.Split(images, np.zeros(len(images), np.int32))
+        traced = traces.Tracer(network, _SCALING).collect(split)
+        controller = controller_of(network)
+        for n, image in enumerate(images):
+            answer = controller.classify(image)
+            self.assertEqual(answer.path, path_of(traced, n), f"image {n}")
+            self.assertAllClose(answer.logits, traced.logits[n, -1],
+                                rtol=0, atol=_LOGIT_TOLERANCE)
+        if config.layer_gates:
+            self.assertBetween(traced.layers.mean(), 0.05, 0.95)
+
+    def test_controller_leaves_and_pays_as_the_thresholds_say(self):
+        network, images = lively(_CONFIGS["inner_2"]), random_images(60)
+        split = data.Split(images, np.zeros(len(images), np.int32))
+        traced = traces.Tracer(network, _SCALING).collect(split)
+        middle = [float(np.median(traced.entropies[:, 0])), None,
+                  float(np.median(traced.entropies[:, 2]))]
+        expected = thresholds_lib.apply(traced, network.costs.answers, middle)
+        controller = controller_of(network)
+        for n, image in enumerate(images):
+            answer = controller.classify(image, thresholds=middle)
+            self.assertEqual(answer.exit, ["exit1", "exit2", "exit3", "head"][
+                expected.exits[n]], f"image {n}")
+            self.assertEqual(answer.macs, expected.macs[n], f"image {n}")
+        self.assertLen(set(expected.exits), 3)
+
+
+class DecisionPropertyTest(tf.test.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.networks = {name: lively(_CONFIGS[name])
+                        for name in ("inner_2", "output_every_channel")}
+        cls.controllers = {name: controller_of(network)
+                           for name, network in cls.networks.items()}
+        cls.images = random_images(8)
+
+    def test_any_decisions_give_the_masked_keras_forward(self):
+        @hypothesis.settings(max_examples=60, deadline=None,
+                             derandomize=True)
+        @hypothesis.given(strategies.data())
+        def check(source):
+            name = source.draw(strategies.sampled_from(sorted(self.networks)))
+            network = self.networks[name]
+            image = self.images[source.draw(
+                strategies.integers(0, len(self.images) - 1))]
+            gates = list(network.channel_gates.values())
+            path = [tuple(sorted(source.draw(strategies.sets(
+                strategies.integers(0, gate.groups - 1)))))
+                for gate in gates]
+            self._assert_same(name, image, path)
+
+        check()
+
+    def _assert_same(self, name, image, path):
+        network = self.networks[name]
+        masks = tuple(
+            tf.constant([[float(g in kept) for g in range(gate.groups)]])
+            for kept, gate in zip(path, network.channel_gates.values()))
+        decisions = network_lib.Decisions(
+            tf.constant([[float(bool(kept)) for kept in path]]), masks)
+        expected = network(data.normalize(image[None], _SCALING),
+                           decisions=decisions)
+        answer = self.controllers[name].classify(image, forced=path)
+        self.assertEqual(answer.path, tuple(path))
+        self.assertAllClose(answer.logits, expected.logits[0], rtol=0,
+                            atol=_LOGIT_TOLERANCE)
+
+
+class BudgetParityTest(tf.test.TestCase):
+
+    def test_no_image_passes_its_budget_on_real_graphs(self):
+        controller = controller_of(lively(_CONFIGS["inner_2"]))
+        random = np.random.default_rng(0)
+        cheapest = controller.costs.cheapest
+        for image in random_images(20):
+            for budget in random.integers(cheapest, 16_000_000, 5):
+                answer = controller.classify(image, max_macs=int(budget))
+                self.assertLessEqual(answer.macs, budget)
+
+
+if __name__ == "__main__":
+    tf.test.main()

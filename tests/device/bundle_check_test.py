@@ -1,0 +1,246 @@
+"""device.bundle_check: a plan that does not connect is refused, with the why.
+
+Each case spoils one thing in a plan that is good.
+"""
+
+import dataclasses
+
+import hypothesis
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from device import bundle
+from device import bundle_check
+from device import errors
+import fakes
+import strategies
+
+GATED = fakes.Block(
+    variants=((10, (0,), False), (11, (1,), False), (20, (0, 1), False)),
+    groups=2, layer_gate=1, channel_gate=2, skip=5, exit=7)
+MASKED = fakes.Block(variants=((20, (0, 1), True),), groups=2, layer_gate=1,
+                     channel_gate=2, exit=9)
+FIXED = fakes.Block(variants=((8, (0,), False),), skippable=False)
+GOOD = fakes.manifest([GATED, MASKED, FIXED], thresholds=[0.5, None])
+
+WIDE = (1, 2, 2, 8)  # not the shape of the toy's features
+
+
+def graph(name, /, **changes):
+    return fakes.with_graph(GOOD, name, **changes)
+
+
+def step(index, /, **changes):
+    return fakes.with_step(GOOD, index, **changes)
+
+
+def inputs(name, *shapes):
+    return graph(name, inputs=fakes.tensors(*shapes))
+
+
+def outputs(name, *shapes):
+    return graph(name, outputs=fakes.tensors(*shapes))
+
+
+def input_(**changes):
+    return dataclasses.replace(
+        GOOD, input=dataclasses.replace(GOOD.input, **changes))
+
+
+def plan(**changes):
+    return dataclasses.replace(
+        GOOD, plan=dataclasses.replace(GOOD.plan, **changes))
+
+
+def groups(*all_groups, masked=False):
+    """The first step with variants of these groups."""
+    return step(0, variants=tuple(
+        bundle.Variant(f"block0_way{index}", each, masked)
+        for index, each in enumerate(all_groups)))
+
+
+def point(*thresholds):
+    return dataclasses.replace(GOOD, operating_points=(
+        bundle.OperatingPoint("fast", thresholds, 0.9, 1.0),))
+
+
+class RefusedTest(parameterized.TestCase):
+
+    def assert_refused(self, manifest, message):
+        with self.assertRaisesRegex(
+                errors.BundleError,
+                rf"^toy/manifest\.json: .*{message}.*\. Export again\.$"):
+            bundle_check.check("toy/manifest.json", manifest)
+
+    @parameterized.named_parameters(
+        ("same_name", graph("head", name="stem"), "names are not unique"),
+        ("unknown_role", graph("block0_skip", role="teapot"),
+         "graph block0_skip is malformed"),
+        ("negative_macs", graph("block0_skip", macs=-1),
+         "graph block0_skip is malformed"),
+        ("no_input", graph("head", inputs=()), "graph head is malformed"),
+        ("no_output", graph("head", outputs=()), "graph head is malformed"),
+        ("stem_missing", plan(stem="root"),
+         "needs a graph 'root' of role stem, found none"),
+        ("head_is_an_exit", plan(head="block0_exit"),
+         "needs a graph 'block0_exit' of role head, found exit"),
+        ("gate_is_a_block", step(0, layer_gate="block0_way0"),
+         "needs a graph 'block0_way0' of role layer_gate, found block"),
+        ("way_is_a_skip", step(0, variants=(
+            bundle.Variant("block0_skip", (0, 1), False),)),
+         "needs a graph 'block0_skip' of role block, found skip"))
+    def test_graphs_must_be_there_and_of_their_role(self, manifest, message):
+        self.assert_refused(manifest, message)
+
+    @parameterized.named_parameters(
+        ("two_dimensions", input_(shape=(2, 2), mean=(1.0, 1.0),
+                                  std=(1.0, 1.0))),
+        ("mean_of_two", input_(mean=(1.0, 2.0))),
+        ("std_of_four", input_(std=(1.0,) * 4)),
+        ("std_zero", input_(std=(1.0, 0.0, 1.0))),
+        ("std_negative", input_(std=(1.0, -1.0, 1.0))))
+    def test_the_input_must_fit_together(self, manifest):
+        self.assert_refused(manifest, "shape, mean and std do not fit")
+
+    @parameterized.named_parameters(
+        ("stem", inputs("stem", (1, 3, 3, 3)), "stem", "1, 2, 2, 3",
+         "1, 3, 3, 3"),
+        ("batch", inputs("stem", (2, 2, 2, 3)), "stem", "1, 2, 2, 3",
+         "2, 2, 2, 3"),
+        ("way", inputs("block0_way1", WIDE), "block0_way1", "1, 2, 2, 4",
+         "1, 2, 2, 8"),
+        ("skip", inputs("block0_skip", WIDE), "block0_skip", "1, 2, 2, 4",
+         "1, 2, 2, 8"),
+        ("exit", inputs("block1_exit", WIDE), "block1_exit", "1, 2, 2, 4",
+         "1, 2, 2, 8"),
+        ("head", inputs("head", WIDE), "head", "1, 2, 2, 4", "1, 2, 2, 8"),
+        ("channel_gate", inputs("block0_channel_gate", WIDE),
+         "block0_channel_gate", "1, 2, 2, 4", "1, 2, 2, 8"),
+        ("state", inputs("block0_layer_gate", fakes.FEATURES, (1, 3)),
+         "block0_layer_gate", "1, 2", "1, 3"),
+        ("no_state", inputs("block0_layer_gate", fakes.FEATURES),
+         "block0_layer_gate", "1, 2", r"1, 2, 2, 4\),\)"),
+        ("mask", inputs("block1_way0", fakes.FEATURES, (1, 3)), "block1_way0",
+         "1, 2", "1, 3"),
+        ("no_mask", inputs("block1_way0", fakes.FEATURES), "block1_way0",
+         "1, 2", r"1, 2, 2, 4\),\)"),
+        ("mask_for_none", inputs("block0_way0", fakes.FEATURES, (1, 2)),
+         "block0_way0", r"1, 2, 2, 4\),\)", "1, 2"))
+    def test_inputs_must_be_what_comes_before(self, manifest, name, expected,
+                                              found):
+        self.assert_refused(
+            manifest,
+            rf"graph {name}: expected inputs .*{expected}.*, found .*{found}")
+
+    @parameterized.named_parameters(
+        ("stem", outputs("stem", WIDE), r"expected inputs .*2, 8.*found .*2, 4"),
+        ("ways", outputs("block0_way1", WIDE),
+         r"step block0 leaves features of different shapes: .*2, 4.*2, 8"),
+        ("skip", outputs("block0_skip", WIDE),
+         "step block0 leaves features of different shapes"),
+        ("identity", outputs("block1_way0", WIDE),
+         "step block1 leaves features of different shapes"),
+        ("fixed", outputs("block2_way0", WIDE),
+         r"graph head: expected inputs .*2, 8.*found .*2, 4"),
+        ("exit", outputs("block0_exit", (1, 4)),
+         r"graph block0_exit: expected logits of shape \(1, 3\), one per label, "
+         r"found \(1, 4\)"),
+        ("head", outputs("head", (3,)),
+         r"graph head: expected logits of shape \(1, 3\).*found \(3,\)"),
+        ("channel_gate", outputs("block1_channel_gate", (1, 3)),
+         r"block1_channel_gate: expected \[1, 2\] probabilities, found \(1, 3"),
+        ("layer_gate", outputs("block0_layer_gate", (1, 2), (1, 2)),
+         r"block0_layer_gate: expected a probability \[1, 1\] and a state, "
+         r"found outputs \[\(1, 2\), \(1, 2\)\]"),
+        ("layer_gate_alone", outputs("block0_layer_gate", (1, 1)),
+         r"a state, found outputs \[\(1, 1\)\]"),
+        ("states", outputs("block1_layer_gate", (1, 1), (1, 5)),
+         r"graph block1_layer_gate: expected a state of shape \(1, 2\), found "
+         r"\(1, 5\)"))
+    def test_outputs_must_be_what_comes_next(self, manifest, message):
+        self.assert_refused(manifest, message)
+
+    @parameterized.named_parameters(
+        ("same_name", step(1, name="block0"), "step names are not unique"),
+        ("no_way", step(0, variants=()), "block0 has no variant or no group"),
+        ("no_group", step(2, groups=0), "block2 has no variant or no group|but "
+         "no gate that chooses"),
+        ("nothing_chooses", step(0, channel_gate=None),
+         "step block0 has 2 channel groups but no gate that chooses"),
+        ("fixed_with_gate", step(0, skippable=False),
+         "step block0 cannot be skipped, yet has a gate or a skip"),
+        ("fixed_with_skip", step(2, skip="block0_skip"),
+         "step block2 cannot be skipped, yet has a gate or a skip"))
+    def test_a_step_must_make_sense(self, manifest, message):
+        self.assert_refused(manifest, message)
+
+    @parameterized.named_parameters(
+        ("none", groups((), (0, 1)), r"groups \(\), expected some of 0 to 1"),
+        ("too_many", groups((0, 1, 2)), r"groups \(0, 1, 2\), expected some"),
+        ("negative", groups((-1, 0), (0, 1)), r"groups \(-1, 0\), expected"),
+        ("descending", groups((1, 0)), r"groups \(1, 0\), .* ascending"),
+        ("twice", groups((0, 0, 1)), r"groups \(0, 0, 1\), .* ascending"))
+    def test_groups_must_be_some_of_the_step(self, manifest, message):
+        self.assert_refused(
+            manifest, f"variant block0_way0 of step block0 has {message}")
+
+    @parameterized.named_parameters(
+        ("not_all", groups((0,), (1,))),
+        ("not_all_at_once", groups((0,))))
+    def test_one_variant_must_run_all_groups(self, manifest):
+        self.assert_refused(
+            manifest, "step block0 has no variant with all 2 groups")
+
+    @parameterized.named_parameters(
+        ("one_missing", groups((0,), (0, 1))),
+        ("only_all", groups((0, 1))))
+    def test_whatever_the_gate_may_open_must_be_runnable(self, manifest):
+        # The gate may open group 1 alone, which no graph here can run.
+        bad = dataclasses.replace(manifest, plan=dataclasses.replace(
+            manifest.plan, steps=(manifest.plan.steps[0],)),
+            operating_points=())
+        self.assert_refused(bad, "block0")
+
+    @parameterized.named_parameters(
+        ("too_few", point(0.5), r"expected 2 thresholds .*found \[0\.5\]"),
+        ("too_many", point(0.5, None, 1.0), "expected 2 thresholds"),
+        ("negative", point(0.5, -0.1), r"nats >= 0, or null\), found .*-0\.1"),
+        ("nan", point(float("nan"), None), "found .*nan"))
+    def test_thresholds_must_be_one_per_exit(self, manifest, message):
+        self.assert_refused(manifest, f"operating point fast: .*{message}")
+
+    def test_types_must_connect_too(self):
+        integers = fakes.tensors(fakes.FEATURES, dtype="int8")
+        self.assert_refused(graph("block0_skip", inputs=integers),
+                            "graph block0_skip: expected .*float32.*int8")
+
+    @parameterized.parameters(0, -1)
+    def test_the_base_network_must_cost_something(self, macs):
+        self.assert_refused(dataclasses.replace(GOOD, base_macs=macs),
+                            f"base_macs.*{macs}")
+
+
+class AcceptedTest(parameterized.TestCase):
+
+    @parameterized.named_parameters(
+        ("good", GOOD),
+        ("no_blocks", fakes.manifest()),
+        ("thresholds_may_be_zero", point(0.0, 0.0)),
+        ("one_masked_way_for_all", fakes.manifest([MASKED])),
+        ("one_state_in_all_gates", fakes.manifest([GATED, GATED])),
+        ("free_graphs", graph("block0_skip", macs=0)))
+    def test_a_plan_that_connects_is_accepted(self, manifest):
+        self.assertIsNone(bundle_check.check("toy/manifest.json", manifest))
+
+    def test_one_layer_gate_may_serve_many_steps(self):
+        shared = step(1, layer_gate="block0_layer_gate")
+        self.assertIsNone(bundle_check.check("toy/manifest.json", shared))
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.manifests())
+    def test_any_plan_of_a_converter_is_accepted(self, manifest):
+        self.assertIsNone(bundle_check.check("toy/manifest.json", manifest))
+
+
+if __name__ == "__main__":
+    absltest.main()
