@@ -7,10 +7,15 @@ Commands import this module first: it loads TensorFlow with its start-up lines
 import contextlib
 import logging
 import os
+import pathlib
 import warnings
 
-# Modules of TensorFlow that log through absl what no user can act on.
-_CHATTY = ("functional_saver", "lite", "save")
+# Packages whose own log lines users see; other packages' only from WARNING on.
+_OURS = pathlib.Path(__file__).parent.parent
+
+# The TFLite converter warns about a call that has no replacement: freezing a
+# single function.
+_CONVERTER = "lite"
 
 
 @contextlib.contextmanager
@@ -32,9 +37,13 @@ with _no_stderr():
 
 
 def tensorflow_logs():
-    """Drops log lines and warnings of the saver and the TFLite converter."""
-    logging.getLogger("absl").addFilter(
-        lambda record: record.module not in _CHATTY)
-    # `from_concrete_functions` and `tf.lite.Interpreter` are deprecated in
-    # favour of paths that cannot freeze a single function.
-    warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter")
+    """Drops what TensorFlow, TFDS and the converter log and no user needs."""
+    logging.getLogger("absl").addFilter(_matters)
+    warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpr")
+
+
+def _matters(record):
+    if _OURS in pathlib.Path(record.pathname).parents and (
+            "site-packages" not in record.pathname):
+        return True
+    return record.levelno >= logging.WARNING and record.module != _CONVERTER

@@ -1,0 +1,111 @@
+"""Tests of the record of what a network answered and spent."""
+
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from ddi_tf import data
+from ddi_tf import exits
+from ddi_tf import network
+from ddi_tf import traces
+
+_SCALING = data.Scaling((120.0, 125.0, 130.0), (60.0, 61.0, 62.0))
+_IMAGES = 10
+
+
+class TracesTest(tf.test.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.traces = traces.Traces(
+            labels=np.array([0, 1, 2, 1]), logits=None,
+            predictions=np.array([[0, 0], [0, 1], [2, 2], [0, 1]]),
+            entropies=None, spent=None,
+            layers=np.array([[1, 0], [1, 1], [0, 0], [1, 1]]),
+            masks=(np.array([[1, 0], [1, 1], [1, 1], [0, 0]]),
+                   np.array([[1], [1], [1], [1]])))
+
+    def test_accuracy_by_hand(self):
+        self.assertAllClose(self.traces.accuracy, [0.5, 1.0])
+
+    def test_skip_ratio_by_hand(self):
+        # Executed: 0.5, 0; 1, 1; 0, 0; 0, 1 of eight.
+        self.assertAllClose(self.traces.skip_ratio, 1 - 3.5 / 8)
+
+
+class TracerTest(tf.test.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tf_keras.utils.set_random_seed(3)
+        cls.network = network.Network(network.NetworkConfig(
+            depth=8, classes=4, image_shape=(16, 16, 3)))
+        _decide_at_random(cls.network)
+        generator = np.random.default_rng(0)
+        cls.split = data.Split(
+            generator.integers(0, 256, [_IMAGES, 16, 16, 3]).astype(np.uint8),
+            generator.integers(0, 4, _IMAGES).astype(np.int32))
+        cls.seen = []
+        with mock.patch.object(traces, "_BATCH_SIZE", 4):
+            cls.traces = traces.Tracer(cls.network, _SCALING).collect(
+                cls.split, cls.seen.append)
+
+    def test_fields_have_the_stated_shapes_and_types(self):
+        shapes = tf.nest.map_structure(
+            lambda array: (array.shape, array.dtype), self.traces)
+        self.assertEqual(shapes, traces.Traces(
+            labels=((10,), np.int32), logits=((10, 4, 4), np.float32),
+            predictions=((10, 4), np.int32), entropies=((10, 4), np.float32),
+            spent=((10, 4), np.int64), layers=((10, 3), np.float32),
+            masks=(((10, 2), np.float32),) * 3))
+
+    def test_every_batch_is_reported(self):
+        self.assertEqual(self.seen, [4, 4, 2])
+
+    def test_numbers_are_those_of_the_network(self):
+        outputs = self.network(data.normalize(self.split.images, _SCALING))
+        logits = tf.stack([*outputs.exit_logits, outputs.logits], axis=1)
+        self.assertAllClose(self.traces.logits, logits, atol=1e-4)
+        self.assertAllClose(
+            self.traces.entropies, exits.entropy(logits), atol=1e-4)
+        self.assertAllEqual(self.traces.spent, outputs.spent)
+        self.assertAllEqual(self.traces.layers, outputs.decisions.layers)
+        for ours, theirs in zip(self.traces.masks, outputs.decisions.masks):
+            self.assertAllEqual(ours, theirs)
+
+    def test_images_differ_in_what_they_run(self):
+        self.assertGreater(len(np.unique(self.traces.spent[:, -1])), 1)
+
+    def test_predictions_are_the_likeliest_classes(self):
+        self.assertAllEqual(
+            self.traces.predictions, self.traces.logits.argmax(axis=2))
+
+    def test_all_open_runs_everything(self):
+        opened = traces.Tracer(
+            self.network, _SCALING, all_open=True).collect(self.split)
+        table = self.network.costs
+        self.assertEqual(opened.skip_ratio, 0.0)
+        gates = sum(table.layer_gates) + sum(table.channel_gates)
+        self.assertAllEqual(
+            opened.spent[:, -1], [table.base - table.head + gates] * _IMAGES)
+        images = data.normalize(self.split.images, _SCALING)
+        self.assertAllClose(
+            opened.logits[:, -1], self.network.base(images), atol=1e-4)
+
+
+def _decide_at_random(net):
+    """Moves the gates to where images differ."""
+    scores = [net.layer_gate.score,
+              *(gate.score for gate in net.channel_gates.values())]
+    generator = np.random.default_rng(0)
+    for score in scores:
+        kernel, bias = score.get_weights()
+        kernel = generator.normal(0, 10, kernel.shape)
+        score.set_weights([kernel - kernel.mean(), 0 * bias])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,196 @@
+"""device.controller on random plans: what holds whatever gates and costs are."""
+
+import hypothesis
+import numpy as np
+from absl.testing import absltest
+from hypothesis import strategies as st
+
+from device import controller
+from device import errors
+import fakes
+import strategies
+
+IMAGE = np.zeros(fakes.IMAGE, np.uint8)
+EXTRA = st.integers(0, 3000)  # MACs above the smallest budget
+
+
+def open_(case):
+    """(controller, its `fakes.FakeRuntime`)."""
+    runtime = fakes.FakeRuntime(case.script)
+    return controller.Controller(fakes.in_memory(case.manifest),
+                                 make_graph=runtime.make_graph), runtime
+
+
+def run(case, extra=None):
+    """(answer, names of what ran); `extra` MACs above the smallest budget."""
+    device, runtime = open_(case)
+    budget = None if extra is None else device.costs.cheapest + extra
+    answer = device.classify(IMAGE, thresholds=case.thresholds,
+                             max_macs=budget)
+    return answer, runtime.executed
+
+
+def is_open(case, gate):
+    """Groups that a gate opens; (0,) for a layer gate that is open."""
+    return tuple(index for index, probability in enumerate(case.script[gate][0])
+                 if probability >= 0.5)
+
+
+def wanted(case, step):
+    """(groups that the gates of `step` want, gates that say so)."""
+    if not step.skippable:
+        return (0,), []
+    asked = [step.layer_gate] if step.layer_gate else []
+    if step.layer_gate and not is_open(case, step.layer_gate):
+        return controller.SKIPPED, asked
+    if step.channel_gate:
+        return is_open(case, step.channel_gate), [*asked, step.channel_gate]
+    return (0,), asked
+
+
+def block(case, step, groups):
+    """The graph that runs `groups`: a list of one name, or of none."""
+    if not groups:
+        return [step.skip] if step.skip else []
+    ways = [way.graph for way in step.variants
+            if way.groups == groups or way.masked]
+    return [min(ways, key=case.macs.get)]
+
+
+def expected(case):
+    """(path, graphs that run) without a budget, from the rules in DDI."""
+    path, graphs = [], ["stem"]
+    thresholds = iter(case.thresholds or [None] * len(case.manifest.graphs))
+    for step in case.manifest.plan.steps:
+        groups, asked = wanted(case, step)
+        path.append(groups)
+        graphs += [*asked, *block(case, step, groups)]
+        threshold = next(thresholds) if step.exit else None
+        if threshold is not None:
+            graphs.append(step.exit)
+            logits, = case.script[step.exit]
+            if strategies.ENTROPIES[logits] <= threshold:
+                return tuple(path), graphs
+    return tuple(path), [*graphs, "head"]
+
+
+class NoBudgetTest(absltest.TestCase):
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_what_the_gates_and_exits_decide_is_what_runs(self, case):
+        answer, executed = run(case)
+        self.assertEqual((answer.path, executed), expected(case))
+        self.assertEqual(answer.exit, executed[-1])
+        self.assertEqual(answer.macs, sum(map(case.macs.get, executed)))
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_the_entropy_is_that_of_the_answer(self, case):
+        answer, executed = run(case)
+        logits, = case.script[executed[-1]]
+        np.testing.assert_array_equal(answer.logits, logits)
+        self.assertAlmostEqual(
+            answer.entropy, strategies.ENTROPIES[logits], places=5)
+        self.assertAlmostEqual(answer.probabilities.sum(), 1, places=5)
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_an_ample_budget_changes_nothing(self, case):
+        ample, executed = run(case, extra=sum(case.macs.values()))
+        self.assertEqual((ample.path, executed), expected(case))
+
+
+class BudgetTest(absltest.TestCase):
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), EXTRA)
+    def test_every_budget_is_kept_and_answered(self, case, extra):
+        device, runtime = open_(case)
+        budget = device.costs.cheapest + extra
+        answer = device.classify(IMAGE, thresholds=case.thresholds,
+                                 max_macs=budget)
+        self.assertLessEqual(answer.macs, budget)
+        self.assertEqual(answer.macs,
+                         sum(map(case.macs.get, runtime.executed)))
+        self.assertEqual(answer.exit, runtime.executed[-1])
+        self.assertEqual(answer.probabilities.shape, (len(fakes.LABELS),))
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_the_smallest_budget_works(self, case):
+        answer, executed = run(case, extra=0)
+        self.assertLessEqual(sum(map(case.macs.get, executed)),
+                             open_(case)[0].costs.cheapest)
+        self.assertEqual(answer.exit, executed[-1])
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), st.integers(1, 5000))
+    def test_less_is_refused_with_the_smallest_that_works(self, case, less):
+        device, runtime = open_(case)
+        smallest = device.costs.cheapest
+        with self.assertRaisesRegex(
+                errors.BudgetError,
+                f"smallest that works is {smallest:,}\\."):
+            device.classify(IMAGE, max_macs=smallest - less)
+        self.assertEmpty(runtime.executed)
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), EXTRA)
+    def test_a_block_runs_what_is_wanted_or_is_skipped(self, case, extra):
+        answer, executed = run(case, extra)
+        for step, groups in zip(case.manifest.plan.steps, answer.path):
+            wish, _ = wanted(case, step)
+            self.assertIn(groups, [wish, controller.SKIPPED]
+                          if step.skippable else [(0,)])
+            ran = [name for name in executed if name == step.skip
+                   or name in [way.graph for way in step.variants]]
+            self.assertEqual(ran, block(case, step, groups))
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), st.none() | EXTRA)
+    def test_nothing_runs_twice_or_out_of_order(self, case, extra):
+        _, executed = run(case, extra)
+        order = ["stem"]
+        for step in case.manifest.plan.steps:
+            order += [step.layer_gate, step.channel_gate, step.skip,
+                      *(way.graph for way in step.variants), step.exit]
+        places = list(map([*order, "head"].index, executed))
+        self.assertEqual(places, sorted(set(places)))
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), st.none() | EXTRA)
+    def test_a_closed_layer_gate_spares_the_channel_gate(self, case, extra):
+        _, executed = run(case, extra)
+        for step in case.manifest.plan.steps:
+            if step.layer_gate and step.channel_gate in executed:
+                self.assertEqual(is_open(case, step.layer_gate), (0,))
+                self.assertIn(step.layer_gate, executed)
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), st.none() | EXTRA)
+    def test_an_exit_that_is_off_runs_only_to_answer(self, case, extra):
+        answer, executed = run(case, extra)
+        exits = [step.exit for step in case.manifest.plan.steps if step.exit]
+        thresholds = case.thresholds or [None] * len(exits)
+        for name, threshold in zip(exits, thresholds):
+            if threshold is None and name in executed:
+                self.assertEqual(answer.exit, name)
+                self.assertIsNotNone(extra)
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), EXTRA)
+    def test_forced_blocks_keep_to_the_budget_too(self, case, extra):
+        device, runtime = open_(case)
+        budget = device.costs.cheapest + extra
+        forced = [way.groups for way in (
+            step.variants[-1] for step in case.manifest.plan.steps)]
+        answer = device.classify(IMAGE, forced=forced, max_macs=budget)
+        self.assertLessEqual(answer.macs, budget)
+        self.assertEqual(answer.macs,
+                         sum(map(case.macs.get, runtime.executed)))
+        self.assertEmpty([name for name in runtime.executed if "gate" in name])
+
+
+if __name__ == "__main__":
+    absltest.main()
