@@ -9,7 +9,6 @@ point. All see every image in turn, on one thread.
 
 import collections
 import json
-import sys
 import time
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently

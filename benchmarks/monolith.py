@@ -6,7 +6,8 @@ from device import runtime
 
 
 class Monolith:
-    """The whole backbone as one graph, with the controller's pre- and post-work.
+    """The whole backbone as one graph, before and after it as
+    the controller works.
 
     Args:
         content: bytes of the .tflite.

@@ -67,8 +67,8 @@ def _proven(subgraph, concrete, content):
         for tensor, array in zip(expected, found, strict=True))
     if not difference <= TOLERANCE:
         raise errors.ExportError(
-            f"{subgraph.name}: TFLite differs from Keras by {difference:.2e} of "
-            f"the largest value; {TOLERANCE:.0e} is allowed.")
+            f"{subgraph.name}: TFLite differs from Keras by {difference:.2e} "
+            f"of the largest value; {TOLERANCE:.0e} is allowed.")
     return Converted(content, inputs, outputs, difference)
 
 

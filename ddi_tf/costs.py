@@ -31,7 +31,7 @@ class CostTable(NamedTuple):
 
     @property
     def answers(self):
-        """[E + 1] cost of each answer by itself: the exits', then the head's."""
+        """[E + 1] cost of each answer by itself: exits, then the head."""
         return (*self.exits, self.head)
 
 

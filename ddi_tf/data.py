@@ -56,7 +56,8 @@ def load(name, data_dir=None, download=False):
     """
     if name not in DATASETS:
         raise errors.DataError(
-            f"`data_name` must be one of {', '.join(DATASETS)}. Received: {name}")
+            f"`data_name` must be one of {', '.join(DATASETS)}. "
+            f"Received: {name}")
     return DATASETS[name](data_dir, download)
 
 
@@ -74,7 +75,8 @@ def augment(images, offsets, flips):
 
     Args:
         images: [B, H, W, 3] any dtype; padded with zeros (black).
-        offsets: [B, 2] int32 in [0, 2 * CROP_PADDING]: top and left of the crop.
+        offsets: [B, 2] int32 in [0, 2 * CROP_PADDING]: top and left
+            of the crop.
         flips: [B] bool: which images are mirrored.
 
     Returns:
@@ -136,7 +138,7 @@ class Sampler:
 
 
 def _digits(data_dir, download):
-    """scikit-learn's 8 x 8 handwritten digits, enlarged; comes with the package."""
+    """scikit-learn's 8 x 8 digits, enlarged; they come with the package."""
     del data_dir, download
     from sklearn import datasets  # a second of import that CIFAR users save
     digits = datasets.load_digits()

@@ -1,4 +1,4 @@
-"""The flags that choose a data set, the same for every command that reads one."""
+"""The flags that choose a data set, the same for every command."""
 
 from absl import flags
 

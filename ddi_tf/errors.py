@@ -1,4 +1,4 @@
-"""Errors a caller may want to catch; each message says what, where and the remedy."""
+"""Errors a caller may want to catch; each says what, where, the remedy."""
 
 
 class DDIError(Exception):

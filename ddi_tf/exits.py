@@ -63,8 +63,9 @@ class Exit(tf_keras.layers.Layer):
     def call(self, features, training=False):
         """[B, H, W, C] float, H and W multiples of 4 -> [B, classes] logits."""
         cell = features.shape[1] // GRID
-        x = tf.nn.avg_pool2d(features, cell, cell, "VALID") if cell > 1 else features
-        x = self.conv(x, training)
+        if cell > 1:
+            features = tf.nn.avg_pool2d(features, cell, cell, "VALID")
+        x = self.conv(features, training)
         return self.dense(tf.reshape(x, [-1, GRID * GRID * self.channels]))
 
     def macs(self):

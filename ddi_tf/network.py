@@ -46,8 +46,8 @@ class NetworkConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise errors.ConfigError(
-                f"a network has no setting {', '.join(unknown)}; it was written "
-                "by another version of ddi_tf")
+                f"a network has no setting {', '.join(unknown)}; it was "
+                "written by another version of ddi_tf")
         return cls(**{**values, "image_shape": tuple(values["image_shape"])})
 
 
@@ -62,7 +62,7 @@ class Outputs(NamedTuple):
     """Everything the network answered and decided, E exits and the head."""
 
     logits: tf.Tensor         # [B, C], the head's
-    exit_logits: tuple        # E times [B, C], in network order; () if not asked
+    exit_logits: tuple        # E times [B, C], in order; () if not asked
     decisions: Decisions      # hard, with straight-through gradients
     probabilities: Decisions  # what they were rounded from
     spent: tf.Tensor          # [B, E + 1] float64: costs.spent

@@ -42,7 +42,7 @@ WARMUP_SKIP_RATIO = 0.01
 BAND = 0.01
 
 # Distance from the target, as a share of it, at which alpha pulls back fully.
-# A full pull at the band's edge makes the gates flap from one side to the other.
+# A full pull at the band's edge makes the gates flap from side to side.
 FULL_PULL = 0.1
 
 # Share of a phase's steps over which the rate climbs from 0 (base phase only).
@@ -103,7 +103,7 @@ def planned(config, schedule):
 
 
 def learning_rate(phase, schedule, step, steps):
-    """Rate at `step` of `steps`: a cosine from the phase's peak to its floor."""
+    """Rate at `step` of `steps`: a cosine from the peak to the floor."""
     peak = schedule.base_lr if phase.name == "base" else schedule.joint_lr
     if phase.name == "base" and step < _CLIMB * steps:
         return peak * (step + 1) / (_CLIMB * steps + 1)

@@ -1,4 +1,4 @@
-"""A training run's progress bar: loss, accuracy, skip ratio, cost, time left."""
+"""A training run's progress bar: loss, accuracy, skip ratio, cost, time."""
 
 from rich import progress as rich_progress
 from rich.console import Console

@@ -1,7 +1,7 @@
 """The ResNet 6n + 2 family for small images, with blocks that can be skipped.
 
-He et al. 2016 (arXiv:1512.03385), Section 4.2; 1x1 convolutions where a shortcut
-changes the shape.
+He et al. 2016 (arXiv:1512.03385), Section 4.2; 1x1 convolutions where a
+shortcut changes the shape.
 """
 
 from typing import NamedTuple
@@ -56,7 +56,8 @@ def build(config):
     if height % 16 or width % 16:
         raise errors.ConfigError(
             "a ResNet's image height and width must be multiples of 16 (three "
-            f"resolutions, exits on a 4 x 4 grid). Received: {height} x {width}")
+            "resolutions, exits on a 4 x 4 grid). "
+            f"Received: {height} x {width}")
     count = blocks_per_stage(config.depth)
     stem = layers.ConvBN(STAGE_WIDTHS[0], 3, name="stem")
     blocks, exit_after = [], []
@@ -89,9 +90,9 @@ def opened(mask):
 class ResidualBlock(tf_keras.layers.Layer):
     """Two 3x3 convolutions round a shortcut, gated as in Eqs. 1-3.
 
-    With S the shortcut (identity, or 1x1 conv where the shape changes) and R the
-    convolutions, the block run in full is `C = relu(S + R)`, the block skipped
-    is `relu(S)` (`= x` for an identity shortcut, since features are never
+    With S the shortcut (identity, or 1x1 conv where the shape changes) and R
+    the convolutions, the block run in full is `C = relu(S + R)`, the block
+    skipped is `relu(S)` (`= x` for an identity shortcut, since features are never
     negative), and
 
         F = w C + (1 - w) relu(S)

@@ -1,6 +1,6 @@
 """Writes a split's images as an .npz that the device can classify.
 
-    python -m ddi_tf.save_split --data_name=digits --split=test --output=test.npz
+    python -m ddi_tf.save_split --data_name=digits --output=test.npz
 """
 
 import sys

@@ -13,7 +13,8 @@ class Subgraph(NamedTuple):
     """The smallest thing the device may decide about."""
 
     name: str
-    role: str           # stem, layer_gate, channel_gate, block, skip, exit, head
+    role: str           # stem, layer_gate, channel_gate, block, skip, exit or
+                        # head
     function: Callable  # of tensors, in the order of `inputs`; inference
     inputs: dict        # name -> shape, batch 1 first
     macs: int
@@ -90,7 +91,7 @@ def _step(network, index, max_variants):
         layer_gate = Subgraph(
             f"layer_gate_{block.in_shape[-1]}", "layer_gate",
             network.layer_gate,
-            {**inputs, "state": tuple(network.layer_gate.initial_state(1).shape)},
+            {**inputs, "state": (1, 2 * network.layer_gate.hidden)},
             table.layer_gates[index])
     if block.name in network.channel_gates:
         gate = network.channel_gates[block.name]

@@ -108,7 +108,7 @@ class Trainer:
         return record
 
     def _run_epoch(self, phase, step, steps, images, labels):
-        """Up to an epoch's end, or the phase's. Returns (record, phase done)."""
+        """Up to the end of an epoch or phase: (record, phase done)."""
         metrics, started, count, done = {}, time.monotonic(), 0, False
         while not done:
             index = int(self._phase_step)

@@ -76,8 +76,8 @@ def limit(costs_, max_macs):
         return math.inf
     if max_macs < costs_.cheapest:
         raise errors.BudgetError(
-            f"a budget of {max_macs:,.0f} MACs pays for no answer; the smallest "
-            f"that works is {costs_.cheapest:,}.")
+            f"a budget of {max_macs:,.0f} MACs pays for no answer; the "
+            f"smallest that works is {costs_.cheapest:,}.")
     return max_macs
 
 

@@ -131,13 +131,14 @@ class Bundle:
         self._contents = contents
 
     def content(self, name):
-        """The bytes of graph `name`, as they were when their hash was checked."""
+        """The bytes of graph `name`, as when their hash was checked."""
         return self._contents[name]
 
     @property
     def exits(self):
         """Names of the early exits' graphs, in the order they are met."""
-        return tuple(step.exit for step in self.manifest.plan.steps if step.exit)
+        return tuple(
+            step.exit for step in self.manifest.plan.steps if step.exit)
 
     def operating_point(self, name):
         """The `OperatingPoint` called `name`. Raises BundleError."""

@@ -23,7 +23,7 @@ def check(path, manifest):
 
 
 def verified_content(folder, graph):
-    """The bytes of `graph`'s file. Raises BundleError if they are not its own."""
+    """The bytes of `graph`'s file. Raises BundleError for any others."""
     path = _inside(folder, graph.file)
     try:
         content = path.read_bytes()
@@ -151,7 +151,7 @@ class _Checker:
                       f"per label, found {found}")
 
     def _graph(self, name, role, *inputs):
-        """Checks a graph's role and input shapes; returns its output's shape."""
+        """Checks a graph's role and inputs; returns its output's shape."""
         graph = self._named(name, role)
         found = tuple(tensor.shape for tensor in graph.inputs)
         self._require(found == inputs, f"graph {name}: expected inputs "

@@ -7,10 +7,12 @@ channels -> exit test (Dual Dynamic Inference, Section 3).
 import dataclasses
 import math
 import time
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from device import budget
+from device import bundle as bundle_lib
 from device import errors
 from device import runtime
 
@@ -32,6 +34,25 @@ class Answer:
     latency_ms: float
 
 
+class _Node(NamedTuple):
+    """A graph and what running it costs."""
+
+    name: str
+    graph: object
+    macs: int
+
+
+class _Block(NamedTuple):
+    """A `bundle.Step` with its graphs at hand."""
+
+    step: bundle_lib.Step
+    layer_gate: Optional[_Node]
+    channel_gate: Optional[_Node]
+    variants: tuple
+    skip: Optional[_Node]
+    exit: Optional[_Node]
+
+
 class Controller:
     """Holds a bundle's graphs ready to run; a context manager.
 
@@ -47,16 +68,26 @@ class Controller:
     def __init__(self, bundle, *, make_graph=runtime.Graph):
         self._manifest = bundle.manifest
         self._exits = bundle.exits
-        self._graphs = {name: make_graph(spec, bundle.content(name))
-                        for name, spec in bundle.graphs.items()}
-        self._macs = {name: spec.macs for name, spec in bundle.graphs.items()}
         self.costs = budget.costs(bundle.manifest.plan, bundle.graphs)
+        nodes = {
+            name: _Node(name, make_graph(spec, bundle.content(name)), spec.macs)
+            for name, spec in bundle.graphs.items()}
+        plan = bundle.manifest.plan
+        self.stem, self.head = nodes[plan.stem], nodes[plan.head]
+        self.blocks = tuple(
+            _Block(step, nodes.get(step.layer_gate),
+                   nodes.get(step.channel_gate),
+                   tuple(nodes[variant.graph] for variant in step.variants),
+                   nodes.get(step.skip), nodes.get(step.exit))
+            for step in plan.steps)
         self.state_shape = next(
             (spec.outputs[1].shape for spec in bundle.graphs.values()
              if spec.role == "layer_gate"), None)
         settings = bundle.manifest.input
-        self._mean = np.array(settings.mean, np.float32)
-        self._std = np.array(settings.std, np.float32)
+        # As large as an image: numpy is slow at spreading three channels.
+        self._mean, self._std = (
+            np.full(settings.shape, values, np.float32)
+            for values in (settings.mean, settings.std))
 
     def __enter__(self):
         return self
@@ -66,7 +97,8 @@ class Controller:
 
     def close(self):
         """Frees the graphs; the controller cannot be used afterwards."""
-        self._graphs = {}
+        self.stem = self.head = None
+        self.blocks = ()
 
     def classify(self, image, *, thresholds=None, max_macs=None, forced=None):
         """The `Answer` for one image.
@@ -100,16 +132,8 @@ class Controller:
         """[1, H, W, 3] float32: the stem's input for one image."""
         return ((image.astype(np.float32) - self._mean) / self._std)[np.newaxis]
 
-    def graph(self, name):
-        """(graph, its MACs)."""
-        return self._graphs[name], self._macs[name]
-
-    @property
-    def plan(self):
-        return self._manifest.plan
-
     def _check(self, image, thresholds, forced):
-        if not self._graphs:
+        if self.stem is None:
             raise ValueError("this controller is closed")
         expected = self._manifest.input.shape
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or (
@@ -123,8 +147,8 @@ class Controller:
             raise errors.ThresholdError(
                 f"expected {len(self._exits)} thresholds, one per exit "
                 f"({', '.join(self._exits)}), found {len(thresholds)}.")
-        if forced is not None and len(forced) != len(self.plan.steps):
-            raise ValueError(f"`forced` needs {len(self.plan.steps)} entries, "
+        if forced is not None and len(forced) != len(self.blocks):
+            raise ValueError(f"`forced` needs {len(self.blocks)} entries, "
                              f"one per block. Received: {len(forced)}")
 
 
@@ -140,84 +164,83 @@ class _Walk:
 
     def run(self, image):
         """(name of the exit that answered, its [C] logits)."""
-        costs, plan = self._controller.costs, self._controller.plan
+        controller = self._controller
         features = self._execute(
-            plan.stem, self._controller.prepare(image)).view()
-        for index, step in enumerate(plan.steps):
-            groups, variant = self._decide(index, step, features)
+            controller.stem, controller.prepare(image)).view()
+        for index, block in enumerate(controller.blocks):
+            groups, choice = self._decide(index, block, features)
             self.path.append(groups)
-            if variant is not None:
-                mask = (_mask(groups, step.groups),) if variant.masked else ()
+            if choice is not None:
+                inputs = [features]
+                if block.step.variants[choice].masked:
+                    inputs.append(_mask(groups, block.step.groups))
                 features = self._execute(
-                    variant.graph, features, *mask).view()
-            elif step.skip is not None:
-                features = self._execute(step.skip, features).view()
-            if step.exit is not None:
-                logits = self._leave(step.exit, features,
-                                     costs.past_exit[index])
+                    block.variants[choice], *inputs).view()
+            elif block.skip is not None:
+                features = self._execute(block.skip, features).view()
+            if block.exit is not None:
+                logits = self._leave(block.exit, features,
+                                     controller.costs.past_exit[index])
                 if logits is not None:
-                    return step.exit, logits
-        return plan.head, self._execute(plan.head, features).read()[0]
+                    return block.exit.name, logits
+        logits = self._execute(controller.head, features).read()[0]
+        return controller.head.name, logits
 
-    def _decide(self, index, step, features):
-        """(groups that run, variant to run or None) for one block."""
+    def _decide(self, index, block, features):
+        """(groups that run, which variant runs or None) for one block."""
         costs = self._controller.costs
-        prices = costs.steps[index]
-        spare = self._left - costs.to_answer[index]
+        prices, reserve = costs.steps[index], costs.to_answer[index]
         if self._forced is not None:
             wanted = self._forced[index]
-        elif budget.may_ask(prices, spare):
-            wanted = self._ask(step, features)
+        elif not block.step.skippable:
+            wanted = (0,)
+        elif budget.may_ask(prices, self._left - reserve):
+            wanted = self._ask(block, features)
         else:
             wanted = SKIPPED
-        if not step.skippable:
-            wanted = (0,)
         if not wanted:
             return SKIPPED, None
         choice = budget.cheapest_variant(
-            step.variants, prices.variants, wanted,
-            self._left - costs.to_answer[index])
-        if choice is None:
-            return SKIPPED, None
-        return wanted, step.variants[choice]
+            block.step.variants, prices.variants, wanted,
+            self._left - reserve)
+        return (SKIPPED, None) if choice is None else (wanted, choice)
 
-    def _ask(self, step, features):
+    def _ask(self, block, features):
         """The channel groups that the gates want; SKIPPED for none."""
-        if step.layer_gate is not None:
+        if block.layer_gate is not None:
             if self._state is None:
                 self._state = np.zeros(
                     self._controller.state_shape, np.float32)
-            gate = self._execute(step.layer_gate, features, self._state)
+            gate = self._execute(block.layer_gate, features, self._state)
             self._state = gate.read(1)
             if gate.read(0)[0, 0] < 0.5:
                 return SKIPPED
-        if step.channel_gate is None:
-            return tuple(range(step.groups))
-        open_ = self._execute(step.channel_gate, features).read()[0] >= 0.5
+        if block.channel_gate is None:
+            return tuple(range(block.step.groups))
+        open_ = self._execute(block.channel_gate, features).read()[0] >= 0.5
         return tuple(np.flatnonzero(open_).tolist())
 
-    def _leave(self, name, features, onward):
+    def _leave(self, node, features, onward):
         """Logits [C] if the image leaves at this exit, else None.
 
         Args:
-            name: the exit's graph.
+            node: the exit.
             features: what it looks at.
             onward: MACs of the cheapest way to the answer after this one.
         """
         threshold = next(self._thresholds) if self._thresholds else None
         if threshold is None and self._left >= onward:
             return None
-        logits = self._execute(name, features).read()[0]
+        logits = self._execute(node, features).read()[0]
         if self._left < onward:
             return logits
         return logits if softmax(logits)[1] <= threshold else None
 
-    def _execute(self, name, *inputs):
+    def _execute(self, node, *inputs):
         """Runs a graph, and pays for it."""
-        graph, macs = self._controller.graph(name)
-        graph.run(*inputs)
-        self.spent += macs
-        return graph
+        node.graph.run(*inputs)
+        self.spent += node.macs
+        return node.graph
 
     @property
     def _left(self):

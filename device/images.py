@@ -92,7 +92,8 @@ def _npz_items(path):
             "found none. Save it with numpy.savez(path, images=...).") from None
     except Exception as error:  # a broken zip raises a dozen different types
         raise errors.ImageError(
-            f"{path}: cannot be read as .npz ({error}). Write it again.") from None
+            f"{path}: cannot be read as .npz ({error}). Write it again."
+        ) from None
     if images.ndim != 4 or images.dtype != np.uint8:
         raise errors.ImageError(
             f"{path}: expected `images` of shape [N, H, W, 3] and type uint8, "

@@ -101,7 +101,7 @@ def _classify(controller, bundle, item, thresholds, summary):
 def _thresholds(bundle):
     """One threshold or None per exit, from the flags."""
     if _THRESHOLDS.value is None:
-        if not bundle.manifest.operating_points and _POINT.default == _POINT.value:
+        if not bundle.exits:
             return None
         return bundle.operating_point(_POINT.value).thresholds
     if _THRESHOLDS.value == ["off"]:

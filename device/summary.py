@@ -69,7 +69,8 @@ class Summary:
             table.add_row("largest MACs", f"{values['largest_macs']:,}")
             table.add_row("skip ratio (blocks passed)",
                           f"{100 * values['skip_ratio']:.1f}%")
-            table.add_row("latency, median", f"{values['latency_ms_median']} ms")
+            table.add_row("latency, median",
+                          f"{values['latency_ms_median']} ms")
             table.add_row("latency, 95th percentile",
                           f"{values['latency_ms_p95']} ms")
         for name, count in self._exits.most_common():

@@ -7,7 +7,7 @@ import typing
 
 
 class TypedJsonError(ValueError):
-    """A value of another type than the dataclass says; the message says where."""
+    """A value of another type than the dataclass says, and where."""
 
 
 def parse(kind, value, where="the manifest"):

@@ -1,6 +1,7 @@
 """Makes tests/testdata again: a small bundle, images, and what Keras says.
 
-    python -m ddi_tf.train --flagfile=tests/testdata/digits_resnet8.cfg --run=RUN
+    python -m ddi_tf.train --run=RUN \\
+        --flagfile=tests/testdata/digits_resnet8.cfg
     python tests/make_testdata.py --run=RUN
 
 The device's tests run where there is no TensorFlow, so a bundle that Keras made

@@ -43,11 +43,11 @@ class TracerTest(tf.test.TestCase):
         tf_keras.utils.set_random_seed(3)
         cls.network = network.Network(network.NetworkConfig(
             depth=8, classes=4, image_shape=(16, 16, 3)))
-        _decide_at_random(cls.network)
         generator = np.random.default_rng(0)
         cls.split = data.Split(
             generator.integers(0, 256, [_IMAGES, 16, 16, 3]).astype(np.uint8),
             generator.integers(0, 4, _IMAGES).astype(np.int32))
+        _split_in_halves(cls.network, cls.split.images)
         cls.seen = []
         with mock.patch.object(traces, "_BATCH_SIZE", 4):
             cls.traces = traces.Tracer(cls.network, _SCALING).collect(
@@ -77,7 +77,9 @@ class TracerTest(tf.test.TestCase):
             self.assertAllEqual(ours, theirs)
 
     def test_images_differ_in_what_they_run(self):
-        self.assertGreater(len(np.unique(self.traces.spent[:, -1])), 1)
+        self.assertNotAllEqual(
+            self.traces.spent, self.traces.spent[:1].repeat(_IMAGES, axis=0))
+        self.assertAllEqual(self.traces.masks[0].sum(axis=0), [5, 5])
 
     def test_predictions_are_the_likeliest_classes(self):
         self.assertAllEqual(
@@ -96,15 +98,13 @@ class TracerTest(tf.test.TestCase):
             opened.logits[:, -1], self.network.base(images), atol=1e-4)
 
 
-def _decide_at_random(net):
-    """Moves the gates to where images differ."""
-    scores = [net.layer_gate.score,
-              *(gate.score for gate in net.channel_gates.values())]
-    generator = np.random.default_rng(0)
-    for score in scores:
-        kernel, bias = score.get_weights()
-        kernel = generator.normal(0, 10, kernel.shape)
-        score.set_weights([kernel - kernel.mean(), 0 * bias])
+def _split_in_halves(net, images):
+    """Moves the first channel gate to where the images differ."""
+    gate = net.channel_gates["stage1_block1"]
+    features = net.stem(data.normalize(images, _SCALING))
+    kernel = 10 * np.random.default_rng(0).normal(size=[16, 2])
+    pooled = tf.reduce_mean(gate.conv(features), axis=[1, 2])
+    gate.score.set_weights([kernel, -np.median(pooled @ kernel, axis=0)])
 
 
 if __name__ == "__main__":

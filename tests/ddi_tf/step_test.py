@@ -1,0 +1,232 @@
+"""Tests of one training step, phase by phase, on eight random images."""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from absl.testing import parameterized
+
+from ddi_tf import data
+from ddi_tf import network
+from ddi_tf import phases
+from ddi_tf import step
+
+_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
+_BATCH = 8
+_SCALING = data.Scaling((127.0,) * 3, (64.0,) * 3)
+
+
+def _build():
+    tf_keras.utils.set_random_seed(1)
+    return network.Network(network.NetworkConfig(
+        depth=8, image_shape=(16, 16, 3)))
+
+
+def _make(net, phase, schedule, momentum=0.9):
+    optimizer = tf_keras.optimizers.SGD(
+        0.1, momentum=momentum, nesterov=momentum > 0)
+    optimizer.build(net.trainable_variables)
+    return step.make(
+        net, optimizer, step.Averages(), phase, schedule, _SCALING)
+
+
+def _batch():
+    """What a step takes, from a data set of twelve images."""
+    generator = np.random.default_rng(0)
+    return (tf.constant(generator.integers(0, 256, [12, 16, 16, 3]), tf.uint8),
+            tf.constant(generator.integers(0, 10, 12), tf.int32),
+            tf.constant(generator.permutation(12)[:_BATCH], tf.int32),
+            tf.constant(generator.integers(0, 9, [_BATCH, 2]), tf.int32),
+            tf.constant(generator.random(_BATCH) < 0.5),
+            tf.constant(0.01))
+
+
+def _values(variables):
+    return [variable.numpy() for variable in variables]
+
+
+class PhasesTest(tf.test.TestCase, parameterized.TestCase):
+    """Two steps of every phase; the network goes on from test to test."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.net = _build()
+        cls.frozen, cls.metrics = {}, {}
+        schedule = phases.Schedule(target_cost=0.5)
+        for phase in phases.PHASES:
+            before = {v.ref(): v.numpy() for v in cls.net.variables}
+            function, batch = _make(cls.net, phase, schedule), _batch()
+            cls.metrics[phase] = [function(*batch) for _ in range(2)]
+            cls.frozen[phase] = {
+                ref for ref, value in before.items()
+                if np.array_equal(ref.deref().numpy(), value)}
+
+    @parameterized.parameters(*phases.PHASES)
+    def test_metrics_are_finite_scalars(self, name, *_):
+        phase, = (p for p in phases.PHASES if p.name == name)
+        for metrics in self.metrics[phase]:
+            for key, value in metrics.items():
+                self.assertEqual(value.shape, (), key)
+                self.assertTrue(np.isfinite(value.numpy()), f"{key} {value}")
+            self.assertBetween(float(metrics["accuracy"]), 0, 1)
+
+    def test_terms_add_up_to_the_loss(self):
+        for phase in phases.PHASES:
+            for metrics in self.metrics[phase]:
+                terms = [value for key, value in metrics.items()
+                         if key.endswith("_loss")]
+                self.assertAllClose(metrics["loss"], tf.add_n(terms))
+
+    def test_phases_report_what_they_are_about(self):
+        keys = {phase.name: set(self.metrics[phase][0])
+                for phase in phases.PHASES}
+        base = {"loss", "accuracy_loss", "accuracy"}
+        gated = base | {"resource_loss", "cost", "skip_ratio"}
+        self.assertEqual(keys, {
+            "base": base, "warmup": gated | {"open_loss"}, "skip": gated,
+            "restore": gated, "exits": gated})
+
+    def test_same_images_are_learnt(self):
+        for phase in (_BASE, _EXITS):
+            first, second = self.metrics[phase]
+            self.assertLess(
+                float(second["accuracy_loss"]), float(first["accuracy_loss"]))
+
+    def test_warmup_leaves_the_backbone_bit_for_bit(self):
+        parts = [self.net.stem, *self.net.blocks, self.net.head,
+                 *self.net.exits.values()]
+        backbone = {v.ref() for part in parts for v in part.variables}
+        statistics = [ref for ref in backbone if not ref.deref().trainable]
+        # Two per convolution: stem, two per block, two projections, exits.
+        self.assertLen(statistics, 2 * (1 + 6 + 2 + 3))
+        self.assertLessEqual(backbone, self.frozen[_WARMUP])
+
+    @parameterized.parameters(_WARMUP, _SKIP, _RESTORE, _EXITS)
+    def test_gates_learn(self, *phase):
+        self._assert_changed(
+            phases.Phase(*phase), self.net.gate_variables)
+
+    @parameterized.parameters(_BASE, _SKIP, _RESTORE, _EXITS)
+    def test_weights_learn(self, *phase):
+        self._assert_changed(
+            phases.Phase(*phase), self.net.base_variables)
+
+    def test_base_phase_knows_neither_gates_nor_exits(self):
+        self._assert_frozen(
+            _BASE, [*self.net.gate_variables, *self.net.exit_variables])
+
+    def test_exits_learn_in_their_own_phase_only(self):
+        for phase in (_WARMUP, _SKIP, _RESTORE):
+            self._assert_frozen(phase, self.net.exit_variables)
+        self._assert_changed(_EXITS, self.net.exit_variables)
+
+    def _assert_changed(self, phase, variables):
+        self.assertNotEmpty(variables)
+        for variable in variables:
+            self.assertNotIn(
+                variable.ref(), self.frozen[phase], variable.name)
+
+    def _assert_frozen(self, phase, variables):
+        self.assertNotEmpty(variables)
+        self.assertLessEqual(
+            {v.ref() for v in variables}, self.frozen[phase])
+
+
+class WeightDecayTest(tf.test.TestCase):
+
+    def test_kernels_of_weights_decay_and_nothing_else_does(self):
+        net = _build()
+        start = _values(net.variables)
+        ends = []
+        for decay in (0.0, 0.5):
+            for variable, value in zip(net.variables, start):
+                variable.assign(value)
+            _make(net, _SKIP, phases.Schedule(weight_decay=decay),
+                  momentum=0)(*_batch())
+            ends.append(_values(net.trainable_variables))
+        decaying = {v.ref() for v in net.base_variables if "kernel" in v.name}
+        self.assertLen(decaying, 1 + 6 + 2 + 1)
+        starts = {v.ref(): value for v, value in zip(net.variables, start)}
+        for variable, without, with_ in zip(net.trainable_variables, *ends):
+            lost = (0.01 * 0.5 * starts[variable.ref()]
+                    if variable.ref() in decaying else 0)
+            self.assertAllClose(
+                without - with_, lost + np.zeros_like(without), atol=1e-6,
+                msg=variable.name)
+
+
+class TrainedVariablesTest(tf.test.TestCase):
+
+    def test_each_phase_trains_its_parts(self):
+        net = _build()
+        weights, gates, exits = (
+            net.base_variables, net.gate_variables, net.exit_variables)
+        for phase, expected in (
+                (_BASE, weights), (_WARMUP, gates), (_SKIP, weights + gates),
+                (_RESTORE, weights + gates), (_EXITS, weights + gates + exits)):
+            self.assertEqual(
+                [v.ref() for v in step.trained_variables(net, phase)],
+                [v.ref() for v in expected], phase.name)
+
+
+class SkipRatioTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.named_parameters(
+        ("all_open", [[1, 1]], [[1, 1]], [[1]], 0.0),
+        ("all_closed", [[0, 0]], [[1, 1]], [[1]], 1.0),
+        # Executed: 1 * 0.5, 0 * 1; 1 * 0.25, 1 * 1 of four.
+        ("some", [[1, 0], [1, 1]], [[1, 0, 1, 0], [0, 0, 0, 1]],
+         [[1], [1]], 1 - 1.75 / 4))
+    def test_value_by_hand(self, layers, first, second, expected):
+        decisions = network.Decisions(
+            tf.constant(layers, tf.float32),
+            (tf.constant(first, tf.float32), tf.constant(second, tf.float32)))
+        self.assertAllClose(step.skip_ratio(decisions), expected)
+
+
+class EffectiveAlphaTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.schedule = phases.Schedule(alpha=3.0, target_cost=0.5)
+
+    def _alpha(self, phase, cost):
+        alpha = step.effective_alpha(phase, self.schedule, tf.constant(cost))
+        self.assertEqual((alpha.shape, alpha.dtype), ((), tf.float32))
+        return float(alpha)
+
+    @parameterized.parameters(0.1, 0.5, 1.2)
+    def test_off_is_zero_and_on_is_alpha_at_any_cost(self, cost):
+        self.assertEqual(self._alpha(_WARMUP, cost), 0.0)
+        self.assertEqual(self._alpha(_SKIP, cost), 3.0)
+
+    @parameterized.parameters(0.4951, 0.4999, 0.5, 0.5049)
+    def test_inside_the_band_it_is_zero(self, cost):
+        self.assertEqual(self._alpha(_RESTORE, cost), 0.0)
+
+    @parameterized.parameters(
+        # 2% and 5% of the target away from it, of the 10% of a full pull
+        (0.51, 0.6), (0.525, 1.5), (0.49, -0.6), (0.475, -1.5))
+    def test_outside_the_band_it_pulls_back_in_proportion(self, cost, expected):
+        self.assertAllClose(self._alpha(_RESTORE, cost), expected, rtol=1e-4)
+
+    @parameterized.parameters(
+        (0.5501, 3.0), (1.2, 3.0), (0.4499, -3.0), (0.1, -3.0))
+    def test_far_away_it_pulls_fully(self, cost, expected):
+        self.assertAllClose(self._alpha(_EXITS, cost), expected)
+
+
+class AveragesTest(tf.test.TestCase):
+
+    def test_update_by_hand(self):
+        averages = step.Averages()
+        averages.reset(cost=1.2, skip_ratio=0.0)
+        averages.update(0.2, 1.0)
+        self.assertAllClose(averages.cost, 0.95 * 1.2 + 0.05 * 0.2)
+        self.assertAllClose(averages.skip_ratio, 0.05)
+        averages.update(tf.constant(0.2), tf.constant(1.0))
+        self.assertAllClose(averages.skip_ratio, 0.95 * 0.05 + 0.05)
+
+
+if __name__ == "__main__":
+    tf.test.main()
