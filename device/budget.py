@@ -60,7 +60,8 @@ def costs(plan, graphs):
     ahead = macs(plan.head)
     for step in reversed(steps):
         past_exit.append(ahead)
-        to_answer.append(step.exit if step.has_exit else ahead)
+        to_answer.append(
+            min(step.exit, ahead) if step.has_exit else ahead)
         ahead = step.skip + to_answer[-1]
     return Costs(macs(plan.stem), tuple(steps), macs(plan.head),
                  tuple(reversed(to_answer)), tuple(reversed(past_exit)))
@@ -74,9 +75,9 @@ def limit(costs_, max_macs):
     """
     if max_macs is None:
         return math.inf
-    if max_macs < costs_.cheapest:
+    if not max_macs >= costs_.cheapest:  # also what is not a number
         raise errors.BudgetError(
-            f"a budget of {max_macs:,.0f} MACs pays for no answer; the "
+            f"a budget of {max_macs:,} MACs pays for no answer; the "
             f"smallest that works is {costs_.cheapest:,}.")
     return max_macs
 

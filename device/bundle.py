@@ -217,7 +217,7 @@ def _read_json(path):
             f"{path.parent} is not a bundle: it has no {MANIFEST}. Give the "
             "folder that `python -m converters.export --output=...` wrote."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise errors.BundleError(
             f"{path}: cannot be read as JSON ({error}). Copy the bundle again, "
             "or export again.") from None

@@ -5,6 +5,9 @@ import pathlib
 
 from device import errors
 
+# Of every tensor, in this version of the format.
+_DTYPE = "float32"
+
 # What may stand where in a plan.
 ROLES = ("stem", "layer_gate", "channel_gate", "block", "skip", "exit", "head")
 
@@ -44,7 +47,8 @@ def verified_content(folder, graph):
 def _inside(folder, file):
     """Path of `file`, which must not leave `folder` (links resolved)."""
     root = pathlib.Path(folder).resolve()
-    path = (root / file).resolve()
+    # No file's name holds a zero byte, and resolving one raises ValueError.
+    path = root if "\0" in file else (root / file).resolve()
     if not path.is_relative_to(root) or path == root:
         raise errors.BundleError(
             f"{folder}: the manifest names the file {file!r}, which lies "
@@ -68,6 +72,11 @@ class _Checker:
             self._require(
                 graph.role in ROLES and graph.macs >= 0 and graph.inputs
                 and graph.outputs, f"graph {graph.name} is malformed")
+            dtypes = [t.dtype for t in (*graph.inputs, *graph.outputs)]
+            self._require(set(dtypes) == {_DTYPE}, f"graph {graph.name}: "
+                          f"expected {_DTYPE} tensors, found {dtypes}")
+        self._require(manifest.base_macs > 0, "base_macs: expected a positive "
+                      f"number, found {manifest.base_macs}")
         self._require(
             len(manifest.input.shape) == 3
             and len(manifest.input.mean) == manifest.input.shape[-1]
@@ -91,9 +100,7 @@ class _Checker:
                       f"step {step.name} has no variant or no group")
         after = {self._variant(step, variant, shape)
                  for variant in step.variants}
-        self._require(
-            any(v.groups == tuple(range(step.groups)) for v in step.variants),
-            f"step {step.name} has no variant with all {step.groups} groups")
+        self._variants(step)
         if step.skip is not None:
             after.add(self._graph(step.skip, "skip", shape))
         elif step.skippable:
@@ -120,6 +127,19 @@ class _Checker:
             f"{step.groups - 1}, ascending")
         extra = ((1, step.groups),) if variant.masked else ()
         return self._graph(variant.graph, "block", shape, *extra)
+
+    def _variants(self, step):
+        """Whatever groups the gate opens, some variant must run them."""
+        every = tuple(range(step.groups))
+        self._require(
+            any(v.groups == every for v in step.variants),
+            f"step {step.name} has no variant with all {step.groups} groups")
+        exact = {v.groups for v in step.variants if not v.masked}
+        self._require(
+            any(v.masked and v.groups == every for v in step.variants)
+            or len(exact) == 2**step.groups - 1,
+            f"step {step.name}: expected a masked variant with all groups, or "
+            f"one for each set of them, found only {sorted(exact)}")
 
     def _gates(self, step, shape):
         if step.layer_gate is not None:

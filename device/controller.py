@@ -150,6 +150,13 @@ class Controller:
         if forced is not None and len(forced) != len(self.blocks):
             raise ValueError(f"`forced` needs {len(self.blocks)} entries, "
                              f"one per block. Received: {len(forced)}")
+        for groups, block in zip(forced or (), self.blocks):
+            if not isinstance(groups, tuple) or list(groups) != sorted(
+                    set(groups) & set(range(block.step.groups))):
+                raise ValueError(
+                    f"`forced` needs an ascending tuple of groups below "
+                    f"{block.step.groups} for {block.step.name}. "
+                    f"Received: {groups}")
 
 
 class _Walk:
@@ -157,7 +164,7 @@ class _Walk:
 
     def __init__(self, controller, limit, thresholds, forced):
         self._controller, self._limit = controller, limit
-        self._thresholds = iter(thresholds) if thresholds else None
+        self._thresholds = iter(() if thresholds is None else thresholds)
         self._forced = forced
         self._state = None  # the layer gates', [1, S]
         self.path, self.spent = [], 0
@@ -190,10 +197,10 @@ class _Walk:
         """(groups that run, which variant runs or None) for one block."""
         costs = self._controller.costs
         prices, reserve = costs.steps[index], costs.to_answer[index]
-        if self._forced is not None:
-            wanted = self._forced[index]
-        elif not block.step.skippable:
+        if not block.step.skippable:
             wanted = (0,)
+        elif self._forced is not None:
+            wanted = self._forced[index]
         elif budget.may_ask(prices, self._left - reserve):
             wanted = self._ask(block, features)
         else:
@@ -228,11 +235,12 @@ class _Walk:
             features: what it looks at.
             onward: MACs of the cheapest way to the answer after this one.
         """
-        threshold = next(self._thresholds) if self._thresholds else None
-        if threshold is None and self._left >= onward:
+        threshold = next(self._thresholds, None)
+        is_last = self._left < onward
+        if not is_last and (threshold is None or self._left < node.macs):
             return None
         logits = self._execute(node, features).read()[0]
-        if self._left < onward:
+        if is_last or self._left < onward:
             return logits
         return logits if softmax(logits)[1] <= threshold else None
 

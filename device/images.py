@@ -67,10 +67,10 @@ def _decode(path):
     """[H, W, 3] uint8, or the ImageError that says what is wrong."""
     try:
         with Image.open(path) as image:
-            if image.mode in _DEEP_MODES:
+            if (mode := _deep_mode(image)) is not None:
                 return errors.ImageError(
                     f"{path}: expected 8 bits per channel, found mode "
-                    f"{image.mode}. Convert it to 8-bit RGB.")
+                    f"{mode}. Convert it to 8-bit RGB.")
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError,
             Image.DecompressionBombError) as error:
@@ -78,6 +78,16 @@ def _decode(path):
             error, UnidentifiedImageError) else error)
         return errors.ImageError(
             f"{path}: cannot be decoded ({reason}). Replace the file.")
+
+
+def _deep_mode(image):
+    """Mode of a Pillow image with more than 8 bits per channel, else None."""
+    # Pillow opens a 16-bit RGB file as an 8-bit image; only the decoder's
+    # arguments still tell what lies in the file.
+    stored = [tile[3] for tile in image.tile]
+    stored = [args[0] if isinstance(args, tuple) else args for args in stored]
+    return next((mode for mode in (image.mode, *stored) if mode in _DEEP_MODES
+                 or (isinstance(mode, str) and ";16" in mode)), None)
 
 
 def _npz_items(path):
@@ -94,7 +104,7 @@ def _npz_items(path):
         raise errors.ImageError(
             f"{path}: cannot be read as .npz ({error}). Write it again."
         ) from None
-    if images.ndim != 4 or images.dtype != np.uint8:
+    if images.ndim != 4 or not len(images) or images.dtype != np.uint8:
         raise errors.ImageError(
             f"{path}: expected `images` of shape [N, H, W, 3] and type uint8, "
             f"found {list(images.shape)} of {images.dtype}.")

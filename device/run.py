@@ -112,6 +112,9 @@ def _thresholds(bundle):
     except ValueError as error:
         raise errors.ThresholdError(
             f"--thresholds needs numbers or `off`: {error}.") from None
+    if bad := [v for v in values if v is not None and not v >= 0]:
+        raise errors.ThresholdError(
+            f"a threshold is an entropy in nats, 0 or more. Received: {bad[0]}")
     if len(values) != len(bundle.exits):
         raise errors.ThresholdError(
             f"--thresholds needs {len(bundle.exits)} values, one per exit "

@@ -53,14 +53,18 @@ def _parse_scalar(kind, value, where):
     if kind is object:
         return value
     if kind is float:
-        is_number = isinstance(value, (int, float)) and not isinstance(
-            value, bool)
-        _expect(is_number and math.isfinite(value), "a finite number", value,
-                where)
+        _expect(_is_finite_float(value), "a finite number", value, where)
         return float(value)
     # bool is a subclass of int, and `true` is no count.
     _expect(type(value) is kind, kind.__name__, value, where)
     return value
+
+
+def _is_finite_float(value):
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def _expect(condition, expected, value, where):

@@ -86,7 +86,7 @@ class LimitTest(parameterized.TestCase):
     def test_less_is_refused_with_the_smallest_that_works(self, max_macs):
         with self.assertRaisesRegex(
                 errors.BudgetError,
-                r"a budget of -?\d+ MACs .*the smallest that works is 1,000\."):
+                r"a budget of -?[\d.]+ MACs .*the smallest that works is 1,000\."):
             budget.limit(costs([], stem=999, head=1), max_macs)
 
     def test_large_numbers_are_readable(self):

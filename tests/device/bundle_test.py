@@ -87,8 +87,7 @@ class RoundTripTest(BundleTest):
         with self.assertRaisesRegex(errors.BundleError, "it has: none"):
             loaded.operating_point("default")
 
-    # Fewer, because each writes a dozen files.
-    @hypothesis.settings(strategies.SETTINGS, max_examples=50)
+    @strategies.FEW  # each writes a dozen files
     @hypothesis.given(strategies.manifests())
     def test_any_manifest_is_read_as_it_was_written(self, manifest):
         with tempfile.TemporaryDirectory() as folder:
@@ -142,13 +141,13 @@ class DamagedManifestTest(BundleTest):
         self.path.write_bytes(self.text[:int(position * len(self.text))])
         self.assert_refused(r"manifest\.json: cannot be read .*Copy the bundle")
 
-    @strategies.SETTINGS
+    @strategies.MANY
     @hypothesis.given(POSITIONS)
     def test_flipping_the_lowest_bit_of_any_byte_is_refused(self, position):
         self._flip(position, 1)
         self.assert_refused(r"manifest\.json")
 
-    @strategies.SETTINGS
+    @strategies.MANY
     @hypothesis.given(POSITIONS, FLIPS)
     def test_any_other_byte_is_refused_or_means_the_same(self, position, flip):
         # What means the same: another kind of white space, and 2e0 for 2.0.

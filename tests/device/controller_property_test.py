@@ -76,7 +76,7 @@ def expected(case):
 
 class NoBudgetTest(absltest.TestCase):
 
-    @strategies.SETTINGS
+    @strategies.MANY
     @hypothesis.given(strategies.cases())
     def test_what_the_gates_and_exits_decide_is_what_runs(self, case):
         answer, executed = run(case)
@@ -103,7 +103,7 @@ class NoBudgetTest(absltest.TestCase):
 
 class BudgetTest(absltest.TestCase):
 
-    @strategies.SETTINGS
+    @strategies.MANY
     @hypothesis.given(strategies.cases(), EXTRA)
     def test_every_budget_is_kept_and_answered(self, case, extra):
         device, runtime = open_(case)

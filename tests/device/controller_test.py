@@ -238,19 +238,21 @@ class ExitTest(parameterized.TestCase):
 class BudgetTest(parameterized.TestCase):
 
     def test_a_block_that_is_not_affordable_is_skipped_unasked(self):
-        device, runtime = open_([GATED], stem=100, head=3)
+        device, runtime = open_([GATED], stem=100, head=50)
         # Gates 3, variant 10 and exit 7 would need 120.
         answer = device.classify(IMAGE, max_macs=119)
-        self.assertEqual(runtime.executed[:2], ["stem", "block0_skip"])
-        self.assertEqual(answer.path, (controller.SKIPPED,))
+        self.assertEqual(runtime.executed,
+                         ["stem", "block0_skip", "block0_exit"])
+        self.assertEqual((answer.path, answer.macs),
+                         ((controller.SKIPPED,), 112))
 
     def test_wanted_groups_that_are_not_affordable_are_skipped(self):
-        device, runtime = open_([GATED], stem=100, head=3)
+        device, runtime = open_([GATED], stem=100, head=50)
         # One group is affordable, so the gates are asked; they want both.
         answer = device.classify(IMAGE, max_macs=120)
         self.assertIn("block0_channel_gate", runtime.executed)
         self.assertEqual(answer.path, (controller.SKIPPED,))
-        self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 3)
+        self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 7)
 
     def test_a_budget_ends_at_an_exit_that_is_off(self):
         device, runtime = open_([GATED, FIXED], stem=100, head=3)
@@ -298,7 +300,8 @@ class ForcedTest(absltest.TestCase):
             device.classify(IMAGE, forced=[controller.SKIPPED]).path, ((0,),))
 
     def test_forced_blocks_keep_to_the_budget(self):
-        device, _ = open_([GATED], stem=100, head=3)
+        device, _ = open_([GATED], stem=100, head=50)
+        # The block (20) and the exit (7) need 127.
         self.assertEqual(
             device.classify(IMAGE, forced=[(0, 1)], max_macs=126).path,
             (controller.SKIPPED,))

@@ -122,8 +122,7 @@ class AnswersTest(CommandTest):
 
     def test_a_line_has_every_field(self):
         pictures.save(self.folder / "digit.png", self.keras["images"][0])
-        process = self.run_here("--thresholds=off", "--threads=2",
-                                source=self.folder)
+        process = self.run_here("--thresholds=off", source=self.folder)
         self.assert_succeeded(process)
         line, = lines(process)
         self.assertEqual(list(line), [
@@ -188,7 +187,6 @@ class RefusedTest(CommandTest):
         ("unknown_flag", ["--budget=5"], "Unknown command line flag 'budget'"),
         ("no_flag", ["5"], "error: unexpected argument '5'; flags begin with"),
         ("negative_budget", ["--max_macs=-1"], "max_macs=-1: .*not a non-negative"),
-        ("no_threads", ["--threads=0"], "threads=0: .*not a positive"),
         ("unknown_point", ["--operating_point=fast"],
          "error: .*digits_resnet8 has no operating point 'fast'; it has: def"),
         ("too_many_thresholds", ["--thresholds=1,2,3,4,5,6,7,8"],

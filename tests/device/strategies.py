@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from device import bundle
 import fakes
 
-# The machine may be busy, so nothing is judged by its duration.
+# The machine may be busy, so nothing is judged by its duration. The same
+# examples every time: a failure is always of the code that changed.
 SETTINGS = hypothesis.settings(
-    max_examples=200, deadline=None, derandomize=True, database=None,
+    max_examples=100, deadline=None, derandomize=True, database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+MANY = hypothesis.settings(SETTINGS, max_examples=200)
+FEW = hypothesis.settings(SETTINGS, max_examples=30)
 
 COSTS = st.integers(0, 1000)
 

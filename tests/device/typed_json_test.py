@@ -34,9 +34,9 @@ WHOLE = Whole(3, True, None, (Part("a", (1.0, 2.5)),), {"any": [1, None]})
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(
-        st.sampled_from([field.name for kind in (Whole, Part)
-                         for field in dataclasses.fields(kind)]), inner),
-    max_leaves=20)
+        st.sampled_from([field.name for field in dataclasses.fields(
+            bundle.Manifest)]), inner),
+    max_leaves=8)
 
 _WHOLES = st.builds(
     Whole, st.integers(), st.booleans(),
@@ -122,12 +122,12 @@ class PropertyTest(absltest.TestCase):
         text = json.dumps(dataclasses.asdict(whole))
         self.assertEqual(typed_json.parse(Whole, json.loads(text)), whole)
 
-    @strategies.SETTINGS
-    @hypothesis.given(st.sampled_from([Whole, bundle.Manifest]), _JSON)
-    def test_anything_else_is_a_typed_json_error(self, kind, value):
+    @strategies.FEW
+    @hypothesis.given(_JSON)
+    def test_anything_else_is_a_typed_json_error(self, value):
         with self.assertRaisesRegex(typed_json.TypedJsonError,
-                                    "the manifest( lacks|: expected an obj)"):
-            typed_json.parse(kind, value)
+                                    r"^the manifest(: expected| lacks|\.)"):
+            typed_json.parse(bundle.Manifest, value)
 
     @strategies.SETTINGS
     @hypothesis.given(st.sampled_from(sorted(values())), _JSON)

@@ -1,0 +1,296 @@
+"""Tests of whole runs: interrupted and resumed, ended early, gone wrong."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from ddi_tf import data
+from ddi_tf import errors
+from ddi_tf import network
+from ddi_tf import phases
+from ddi_tf import run_folder
+from ddi_tf import trainer
+
+_CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
+_PLAIN = dataclasses.replace(
+    _CONFIG, layer_gates=False, channel_gates=False, exits=False)
+
+# Batches of 16 from 64 images: four steps per epoch.
+_SCHEDULE = phases.Schedule(
+    batch_size=16, epochs={"base": 2, "skip": 2, "exits": 1}, base_lr=0.02,
+    seed=3)
+_BASE_ONLY = dataclasses.replace(_SCHEDULE, epochs={"base": 2})
+
+
+def _dataset():
+    generator = np.random.default_rng(0)
+    splits = [data.Split(
+        generator.integers(0, 256, [size, 16, 16, 3]).astype(np.uint8),
+        generator.integers(0, 10, size).astype(np.int32))
+        for size in (64, 20, 4)]
+    return data.Dataset(
+        "random", tuple("0123456789"),
+        data.Scaling((127.0,) * 3, (74.0,) * 3), True, *splits)
+
+
+class _Progress:
+    """Remembers what it is told, and does something at one of the steps."""
+
+    def __init__(self, at=None, action=None):
+        self.starts, self.steps = [], 0
+        self._at, self._action = at, action
+
+    def start(self, phase, steps, done):
+        self.starts.append((phase, steps, done))
+
+    def update(self, metrics):
+        del metrics
+        self.steps += 1
+        if self.steps == self._at:
+            self._action()
+
+
+def _interrupt():
+    raise KeyboardInterrupt
+
+
+class _Run:
+    """A trainer in a folder, made anew as the command would."""
+
+    def __init__(self, path, config=_CONFIG, schedule=_SCHEDULE, at=None,
+                 action=_interrupt):
+        self.path = pathlib.Path(path)
+        self.folder = run_folder.RunFolder(path)
+        self.folder.create({"network": dataclasses.asdict(config)}, "")
+        self.progress = _Progress(at, action)
+        tf_keras.utils.set_random_seed(schedule.seed)
+        self.network = network.Network(config)
+        self.trainer = trainer.Trainer(
+            self.folder, self.network, _dataset(), schedule, self.progress)
+        self.resumed_from = self.trainer.resume()
+
+    def to_the_end(self):
+        self.trainer.run()
+        return self
+
+    def interrupted(self):
+        """Runs into the interrupt, and saves as the command does."""
+        try:
+            self.trainer.run()
+        except KeyboardInterrupt:
+            self.trainer.save()
+            return self
+        raise AssertionError("the run was not interrupted")
+
+    @property
+    def metrics(self):
+        lines = (self.path / "metrics.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        for record in records:
+            del record["seconds"]
+        return records
+
+
+class _TrainerTest(tf.test.TestCase):
+
+    def _path(self):
+        return pathlib.Path(self.create_tempdir().full_path)
+
+    def _assert_same_weights(self, ours, theirs):
+        for a, b in zip(ours.network.variables, theirs.network.variables):
+            self.assertAllClose(a, b, rtol=1e-5, atol=1e-5, msg=a.name)
+
+
+class WholeRunTest(_TrainerTest):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, root)
+        cls.whole = _Run(root / "whole").to_the_end()
+        # In the middle of the first epoch of the skip phase.
+        _Run(root / "cut", at=10).interrupted()
+        cls.resumed = _Run(root / "cut").to_the_end()
+
+    def test_an_interrupted_run_goes_on_where_it_stopped(self):
+        self.assertEqual(self.resumed.resumed_from, 10)
+        self.assertEqual(self.resumed.progress.starts,
+                         [("skip", 8, 2), ("exits", 4, 0)])
+        self.assertEqual(self.resumed.progress.steps, 10)
+
+    def test_an_interrupted_run_ends_with_the_same_weights(self):
+        self._assert_same_weights(self.resumed, self.whole)
+
+    def test_an_interrupted_run_reports_the_same_apart_from_its_epoch(self):
+        whole, resumed = self.whole.metrics, self.resumed.metrics
+        self.assertLen(whole, 5)
+        for records in (whole, resumed):
+            del records[2]["train"]  # the epoch that was interrupted
+        self._assert_same_records(resumed, whole)
+
+    def test_an_interrupted_epoch_reports_the_mean_of_all_its_steps(self):
+        self._assert_same_records(
+            self.resumed.metrics[2:3], self.whole.metrics[2:3])
+
+    def test_an_interrupted_run_chooses_the_same_operating_point(self):
+        ours, = self.resumed.folder.operating_points
+        theirs, = self.whole.folder.operating_points
+        self.assertEqual(ours["name"], theirs["name"])
+        self.assertAllClose(ours["tune_mean_macs"], theirs["tune_mean_macs"])
+        self.assertEqual(ours["tune_accuracy"], theirs["tune_accuracy"])
+
+    def test_every_epoch_has_a_record(self):
+        self.assertEqual(
+            [(r["phase"], r["step"], r["phase_step"])
+             for r in self.whole.metrics],
+            [("base", 4, 4), ("base", 8, 8), ("skip", 12, 4), ("skip", 16, 8),
+             ("exits", 20, 4)])
+
+    def test_records_hold_the_train_means_and_the_tune_split(self):
+        for record in self.whole.metrics:
+            self.assertEqual(set(record["tune"]), {
+                "accuracy", "exit_accuracy", "skip_ratio", "cost"})
+            self.assertLen(record["tune"]["exit_accuracy"], 3)
+            self.assertIn("accuracy_loss", record["train"])
+        base, *_, exits = self.whole.metrics
+        self.assertEqual(base["tune"]["skip_ratio"], 0)
+        self.assertIn("cost", exits["train"])
+
+    def test_progress_is_told_of_every_step(self):
+        self.assertEqual(self.whole.progress.starts, [
+            ("base", 8, 0), ("skip", 8, 0), ("exits", 4, 0)])
+        self.assertEqual(self.whole.progress.steps, 20)
+
+    def test_networks_of_every_phase_and_of_the_end_are_kept(self):
+        for phase in ("base", "skip", "exits"):
+            self.assertTrue(self.whole.folder.has_phase(phase), phase)
+        self.assertFalse(self.whole.folder.has_phase("warmup"))
+        for phase in ("exits", None):
+            net = self.whole.folder.load_network(phase)
+            for ours, theirs in zip(
+                    net.variables, self.whole.network.variables):
+                self.assertAllEqual(ours, theirs)
+
+    def test_operating_point_is_that_of_the_tune_split(self):
+        point, = self.whole.folder.operating_points
+        self.assertLen(point["thresholds"], 3)
+        self.assertBetween(point["tune_accuracy"], 0, 1)
+        accuracy = self.whole.metrics[-1]["tune"]["accuracy"]
+        self.assertGreaterEqual(
+            point["tune_accuracy"], accuracy - trainer.EXIT_TOLERANCE - 1e-5)
+
+    def test_a_finished_run_stays_as_it_is(self):
+        again = _Run(self.whole.path)
+        metrics = again.metrics
+        again.to_the_end()
+        self.assertEqual(again.resumed_from, 20)
+        self.assertEqual(again.progress.steps, 0)
+        self.assertEqual(again.metrics, metrics)
+        self._assert_same_weights(again, self.whole)
+
+    def _assert_same_records(self, ours, theirs):
+        self.assertEqual([record.pop("phase") for record in ours],
+                         [record.pop("phase") for record in theirs])
+        self.assertAllClose(ours, theirs, rtol=0, atol=2e-5)  # 5 decimals
+
+
+class BoundaryTest(_TrainerTest):
+    """Interrupts at the last step of an epoch and of a phase."""
+
+    def test_an_interrupt_at_a_boundary_changes_nothing(self):
+        whole = _Run(self._path(), _PLAIN, _BASE_ONLY).to_the_end()
+        for step in (4, 8):
+            with self.subTest(f"at step {step} of 8"):
+                self._check(whole, step)
+
+    def _check(self, whole, step):
+        path = self._path()
+        _Run(path, _PLAIN, _BASE_ONLY, at=step).interrupted()
+        resumed = _Run(path, _PLAIN, _BASE_ONLY).to_the_end()
+        self.assertEqual(resumed.progress.steps, 8 - step)
+        self.assertEqual([r["step"] for r in resumed.metrics], [4, 8])
+        self._assert_same_weights(resumed, whole)
+
+
+class EarlyEndTest(_TrainerTest):
+
+    def test_skip_phase_ends_at_its_target(self):
+        schedule = dataclasses.replace(
+            _SCHEDULE, epochs={"skip": 2}, target_cost=2.0)
+        run = _Run(self._path(), schedule=schedule).to_the_end()
+        self.assertEqual(run.progress.steps, 1)
+        record, = run.metrics
+        self.assertEqual((record["phase"], record["phase_step"]), ("skip", 1))
+
+
+class ResumeTest(_TrainerTest):
+
+    def test_metrics_of_a_run_killed_before_its_first_checkpoint_go(self):
+        path = self._path()
+        run = _Run(path, _PLAIN, _BASE_ONLY)
+        run.folder.append_metrics({"step": 4, "seconds": 1})
+        again = _Run(path, _PLAIN, _BASE_ONLY)
+        self.assertEqual(again.resumed_from, 0)
+        self.assertEqual(again.metrics, [])
+
+    def test_deleting_a_damaged_checkpoint_falls_back_as_its_error_says(self):
+        path = self._path()
+        _Run(path, _PLAIN, _BASE_ONLY).to_the_end()
+        last = path / "checkpoints" / "ckpt-8.data-00000-of-00001"
+        last.write_bytes(last.read_bytes()[:last.stat().st_size // 2])
+        with self.assertRaisesRegex(
+                errors.CheckpointError, "ckpt-8 cannot be restored.*delete"):
+            _Run(path, _PLAIN, _BASE_ONLY)
+        for file in path.glob("checkpoints/ckpt-8.*"):
+            file.unlink()
+        self.assertEqual(_Run(path, _PLAIN, _BASE_ONLY).resumed_from, 4)
+
+    def test_checkpoint_of_another_network_is_an_error(self):
+        path = self._path()
+        _Run(path, _PLAIN, _BASE_ONLY).trainer.save()
+        (path / "run.json").unlink()
+        with self.assertRaisesRegex(
+                errors.CheckpointError, "ckpt-0 cannot be restored"):
+            _Run(path, _CONFIG)
+
+
+class NotFiniteTest(_TrainerTest):
+
+    def test_loss_that_is_no_number_ends_training_and_keeps_the_last(self):
+        run = _Run(self._path(), _PLAIN, _BASE_ONLY, at=6, action=lambda: (
+            run.network.head.dense.bias.assign(tf.fill([10], math.nan))))
+        with self.assertRaisesRegex(
+                errors.TrainingError,
+                f"loss is nan at step 6 .phase base.*{run.path} is intact.*"
+                "--train_base_lr"):
+            run.to_the_end()
+        self.assertEqual([r["step"] for r in run.metrics], [4])
+        self._assert_finite(run.folder.load_network())
+
+    def test_weights_that_broke_at_the_end_of_an_epoch_are_not_kept(self):
+        # The loss of a step is that of the weights before its update.
+        run = _Run(self._path(), _PLAIN, _BASE_ONLY, at=4, action=lambda: (
+            run.network.head.dense.bias.assign(tf.fill([10], math.nan))))
+        with self.assertRaisesRegex(errors.TrainingError, "--train_base_lr"):
+            run.to_the_end()
+        for index in run.path.glob("checkpoints/*.index"):
+            net = network.Network(_PLAIN)
+            run_folder.restore(
+                tf.train.Checkpoint(network=net), str(index)[:-6], run.path)
+            self._assert_finite(net)
+
+    def _assert_finite(self, net):
+        for variable in net.variables:
+            self.assertTrue(np.all(np.isfinite(variable)), variable.name)
+
+
+if __name__ == "__main__":
+    tf.test.main()
