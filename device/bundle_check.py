@@ -47,8 +47,10 @@ def verified_content(folder, graph):
 def _inside(folder, file):
     """Path of `file`, which must not leave `folder` (links resolved)."""
     root = pathlib.Path(folder).resolve()
-    # No file's name holds a zero byte, and resolving one raises ValueError.
-    path = root if "\0" in file else (root / file).resolve()
+    try:
+        path = (root / file).resolve()
+    except (RuntimeError, ValueError):  # links in a circle, a zero byte
+        path = root
     if not path.is_relative_to(root) or path == root:
         raise errors.BundleError(
             f"{folder}: the manifest names the file {file!r}, which lies "
