@@ -13,7 +13,7 @@ class Alpha(enum.Enum):
 
     OFF = "off"
     ON = "on"      # until the target is reached
-    BAND = "band"  # pulls back to the target from outside a band round it
+    HOLD = "hold"  # keeps the target from both sides
 
 
 class Phase(NamedTuple):
@@ -31,19 +31,12 @@ PHASES = (
     Phase("base", True, False, False, Alpha.OFF, 0.0),
     Phase("warmup", False, True, False, Alpha.OFF, 1.0),
     Phase("skip", True, True, False, Alpha.ON, 1.0),
-    Phase("restore", True, True, False, Alpha.BAND, 0.1),
-    Phase("exits", True, True, True, Alpha.BAND, 0.0),
+    Phase("restore", True, True, False, Alpha.HOLD, 0.1),
+    Phase("exits", True, True, True, Alpha.HOLD, 0.0),
 )
 
 # Warm-up is over when this share of the gated work is skipped at most.
 WARMUP_SKIP_RATIO = 0.01
-
-# Half-width of the band of Alpha.BAND, as a share of the target.
-BAND = 0.01
-
-# Distance from the target, as a share of it, at which alpha pulls back fully.
-# A full pull at the band's edge makes the gates flap from side to side.
-FULL_PULL = 0.1
 
 # Share of a phase's steps over which the rate climbs from 0 (base phase only).
 _CLIMB = 0.05
@@ -61,7 +54,7 @@ class Schedule:
         joint_lr: peak rate of the phases after it.
         weight_decay: L2 factor on the kernels of W and exits.
         label_smoothing: share of the target spread over all classes.
-        alpha: weight of the resource loss.
+        alpha: weight of the resource loss that the skip phase begins with.
         target_cost: executed cost to reach, as a fraction of the base network.
         seed: of weights, data order and augmentation.
     """

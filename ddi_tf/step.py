@@ -9,28 +9,6 @@ import tensorflow as tf
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import losses
-from ddi_tf import phases
-
-_EMA_DECAY = 0.95  # of the running cost and skip ratio that steer the phases
-
-
-class Averages(tf.Module):
-    """Running means that decide when alpha is on and when a phase ends."""
-
-    def __init__(self):
-        super().__init__()
-        self.cost = tf.Variable(1.0, trainable=False, name="cost")
-        self.skip_ratio = tf.Variable(1.0, trainable=False, name="skip_ratio")
-
-    def reset(self, cost, skip_ratio):
-        """Where a phase starts from; its first batches move it away."""
-        self.cost.assign(cost)
-        self.skip_ratio.assign(skip_ratio)
-
-    def update(self, cost, skip_ratio):
-        for variable, value in ((self.cost, cost),
-                                (self.skip_ratio, skip_ratio)):
-            variable.assign(_EMA_DECAY * variable + (1 - _EMA_DECAY) * value)
 
 
 def trained_variables(network, phase):
@@ -54,23 +32,7 @@ def skip_ratio(decisions):
     return 1 - tf.reduce_mean(decisions.layers * run)
 
 
-def effective_alpha(phase, schedule, cost):
-    """Weight of the resource loss now, from the running mean `cost`.
-
-    Alpha.BAND: 0 inside the band round the target; outside it pulls back in
-    proportion, in either direction (a network cheaper than asked is pushed to
-    use its budget), and fully from `phases.FULL_PULL` away.
-    """
-    if phase.alpha is phases.Alpha.OFF:
-        return tf.zeros([])
-    if phase.alpha is phases.Alpha.ON:
-        return tf.constant(schedule.alpha, tf.float32)
-    gap = (cost - schedule.target_cost) / schedule.target_cost
-    pull = tf.clip_by_value(gap / phases.FULL_PULL, -1.0, 1.0)
-    return tf.where(tf.abs(gap) > phases.BAND, schedule.alpha * pull, 0.0)
-
-
-def loss_terms(network, phase, schedule, images, labels, averages):
+def loss_terms(network, phase, schedule, images, labels, steering):
     """(terms, metrics): the summands of the loss, and what to report."""
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
@@ -83,25 +45,28 @@ def loss_terms(network, phase, schedule, images, labels, averages):
         for logits in (outputs.logits, *outputs.exit_logits))
     full_path = costs.full_path(network.costs, outputs.spent)
     cost = losses.resource(full_path, network.costs.base)
-    averages.update(tf.stop_gradient(cost), skip_ratio(outputs.decisions))
-    alpha = effective_alpha(phase, schedule, averages.cost)
+    steering.update(tf.stop_gradient(cost), skip_ratio(outputs.decisions))
+    alpha = steering.weight(phase.alpha, schedule.target_cost)
+    # Eq. 4 adds up the losses of all answers; the price of work keeps its
+    # proportion to them.
+    alpha *= 1 + len(exit_losses)
     terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses),
              "resource_loss": alpha * cost}
     if phase.gates and not phase.weights:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
-                   "cost": averages.cost + 0.0,
-                   "skip_ratio": averages.skip_ratio + 0.0}
+                   "cost": steering.cost + 0.0, "alpha": alpha,
+                   "skip_ratio": steering.skip_ratio + 0.0}
 
 
-def make(network, optimizer, averages, phase, schedule, scaling,
+def make(network, optimizer, steering, phase, schedule, scaling,
          jit_compile=False):
     """The compiled training step of one phase.
 
     Args:
         network: `network.Network`.
         optimizer: tf_keras optimizer, already built on all variables.
-        averages: `Averages`, updated by every gated step.
+        steering: `steering.Steering`, updated by every gated step.
         phase: `phases.Phase`.
         schedule: `phases.Schedule`.
         scaling: `data.Scaling`.
@@ -123,7 +88,7 @@ def make(network, optimizer, averages, phase, schedule, scaling,
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(
                 network, phase, schedule, batch, tf.gather(labels, indices),
-                averages)
+                steering)
             loss = tf.add_n(list(terms.values()))
         gradients = tape.gradient(loss, variables)
         gradients = [

@@ -73,7 +73,8 @@ _SMOOTHING = flags.DEFINE_float(
     "classes.", lower_bound=0, upper_bound=1)
 
 _ALPHA = flags.DEFINE_float(
-    "loss_alpha", 1.0, "Weight of the resource loss (Eq. 5).", lower_bound=0)
+    "loss_alpha", 1.0, "Weight of the resource loss (Eq. 5) "
+    "that the skip phase begins with; it grows until the target is reached.", lower_bound=0)
 _TARGET = flags.DEFINE_float(
     "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
     "network's MACs; gates, exits and head count.")

@@ -11,6 +11,7 @@ from ddi_tf import data
 from ddi_tf import errors
 from ddi_tf import phases
 from ddi_tf import run_folder
+from ddi_tf import steering
 from ddi_tf import step as step_lib
 from ddi_tf import thresholds
 from ddi_tf import traces
@@ -44,13 +45,13 @@ class Trainer:
         self._optimizer = tf_keras.optimizers.SGD(
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
-        self._averages = step_lib.Averages()
+        self._steering = steering.Steering(schedule.alpha)
         # Which phase, steps done in it, steps done in all.
         self._phase, self._phase_step, self._step = (
             tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3))
         self._checkpoint = tf.train.Checkpoint(
             network=network, optimizer=self._optimizer,
-            averages=self._averages, phase=self._phase,
+            steering=self._steering, phase=self._phase,
             phase_step=self._phase_step, step=self._step)
         self._manager = folder.manager(self._checkpoint)
         self._tracers = {
@@ -87,13 +88,13 @@ class Trainer:
     def _run_phase(self, phase, images, labels):
         steps = self._steps(phase)
         step = step_lib.make(
-            self._network, self._optimizer, self._averages, phase,
+            self._network, self._optimizer, self._steering, phase,
             self._schedule, self._dataset.scaling, self._jit_compile)
         if not int(self._phase_step):
             # What a network with open gates costs and skips, to a phase that
             # has to measure it itself; the averages then follow the batches.
             if phase.name in ("warmup", "skip"):
-                self._averages.reset(cost=1.2, skip_ratio=float(
+                self._steering.reset(cost=1.2, skip_ratio=float(
                     phase.name == "warmup"))
         self._progress.start(phase.name, steps, int(self._phase_step))
         record, done = None, False
@@ -125,8 +126,8 @@ class Trainer:
             self._phase_step.assign_add(1)
             self._progress.update(result)
             done = index + 1 >= steps or phases.is_done(
-                phase, self._schedule, float(self._averages.cost),
-                float(self._averages.skip_ratio))
+                phase, self._schedule, float(self._steering.cost),
+                float(self._steering.skip_ratio))
             if (index + 1) % self._sampler.steps_per_epoch == 0:
                 break
         means = {name: value / count for name, value in metrics.items()}
@@ -185,8 +186,8 @@ class Trainer:
                 "--train_joint_lr and start a new --run.")
 
     def _warn_if_unfinished(self, phase):
-        cost, skipped = (float(self._averages.cost),
-                         float(self._averages.skip_ratio))
+        cost, skipped = (float(self._steering.cost),
+                         float(self._steering.skip_ratio))
         if phases.is_done(phase, self._schedule, cost, skipped):
             return
         if phase.name == "warmup":

@@ -41,7 +41,8 @@ class PositionsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         (1, [1]), (2, [1, 2]), (3, [1, 2]), (4, [1, 3]), (6, [2, 5]),
         (12, [3, 9]), (18, [5, 14]))
-    def test_exits_stand_at_a_quarter_and_three_quarters(self, blocks, expected):
+    def test_they_are_about_a_quarter_and_three_quarters(
+            self, blocks, expected):
         self.assertEqual(exits.positions(blocks), expected)
 
     @parameterized.parameters((0.5, 1), (1.5, 2), (2.5, 3), (2.49, 2), (3, 3))

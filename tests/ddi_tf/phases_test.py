@@ -34,7 +34,7 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
     def test_target_is_a_fraction(self, target):
         with self.assertRaisesRegex(
                 errors.ConfigError,
-                rf"`target_cost` is a fraction .* \(0, 2\]\. Received: {target}"):
+                rf"`target_cost` is a fraction .*\(0, 2\].*Received: {target}"):
             phases.Schedule(target_cost=target)
 
     def test_config_errors_are_value_errors(self):

@@ -16,6 +16,8 @@ from ddi_tf import network
 from ddi_tf import run_folder
 
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
+_PLAIN = dataclasses.replace(
+    _CONFIG, layer_gates=False, channel_gates=False, exits=False)
 _SETTINGS = {"network": dataclasses.asdict(_CONFIG),
              "schedule": {"epochs": {"base": 1.0}}, "deterministic": False}
 
@@ -183,7 +185,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.net = network.Network(_CONFIG)
+        cls.net, cls.other = (network.Network(_CONFIG) for _ in range(2))
         generator = np.random.default_rng(0)
         for variable in cls.net.variables:
             variable.assign(generator.uniform(0.1, 1, variable.shape))
@@ -204,6 +206,12 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         path, = self.path.glob(f"*/{name}")
         path.write_bytes(path.read_bytes()[:int(
             share * path.stat().st_size)])
+
+    def _restore(self, step):
+        """What `load_network` does, into a network that is built already."""
+        run_folder.restore(
+            tf.train.Checkpoint(network=self.other),
+            str(self.path / "checkpoints" / f"ckpt-{step}"), self.path)
 
     def _assert_restored(self, net):
         self.assertEqual(net.config, _CONFIG)
@@ -244,7 +252,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self._damaged("ckpt-5.data-00000-of-00001", share)
         with self.assertRaisesRegex(
                 errors.CheckpointError, "ckpt-5 cannot be restored .*delete"):
-            self.folder.load_network()
+            self._restore(5)
 
     @parameterized.parameters(0.0, 0.5, 0.99)
     def test_truncated_index_names_the_file_and_the_remedy(self, share):
@@ -252,7 +260,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self._damaged("ckpt-5.index", share)
         with self.assertRaisesRegex(
                 errors.CheckpointError, "ckpt-5 cannot be restored .*delete"):
-            self.folder.load_network()
+            self._restore(5)
 
     def test_missing_data_file_is_an_error(self):
         self._save(3)
@@ -260,7 +268,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
             path.unlink()
         with self.assertRaisesRegex(
                 errors.CheckpointError, "ckpt-3 cannot be restored"):
-            self.folder.load_network()
+            self._restore(3)
 
     def test_deleting_the_damaged_one_falls_back_as_the_error_says(self):
         self._save(3, 5)
@@ -269,7 +277,8 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self._assert_restored(self.folder.load_network())
 
     @parameterized.parameters(
-        {"depth": 14}, {"groups": 4}, {"classes": 11}, {"image_shape": (16, 16, 1)})
+        {"depth": 14}, {"groups": 4}, {"classes": 11},
+        {"image_shape": (16, 16, 1)})
     def test_checkpoint_of_another_network_is_an_error(self, **change):
         self._save(3)
         other = {**_SETTINGS, "network": {**_SETTINGS["network"], **change}}
@@ -280,8 +289,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
             self.folder.load_network()
 
     def test_checkpoint_that_lacks_a_part_is_an_error(self):
-        plain = network.Network(dataclasses.replace(
-            _CONFIG, layer_gates=False, channel_gates=False, exits=False))
+        plain = network.Network(_PLAIN)
         tf.train.Checkpoint(network=plain).write(
             self.folder.phase_prefix("base"))
         with self.assertRaisesRegex(
@@ -291,15 +299,17 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
 
 class LoadBaseTest(tf.test.TestCase):
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.plain = network.Network(_PLAIN)
+        for variable in cls.plain.variables:
+            variable.assign(tf.random.stateless_uniform(
+                variable.shape, [0, 1], 0.1, 1.0))
+
     def setUp(self):
         super().setUp()
         self.folder = run_folder.RunFolder(self.create_tempdir().full_path)
-        plain = dataclasses.replace(
-            _CONFIG, layer_gates=False, channel_gates=False, exits=False)
-        self.plain = network.Network(plain)
-        for variable in self.plain.variables:
-            variable.assign(tf.random.stateless_uniform(
-                variable.shape, [0, 1], 0.1, 1.0))
         self.folder.save_phase("base", self.plain)
 
     def test_backbone_is_taken_and_gates_and_exits_stay(self):

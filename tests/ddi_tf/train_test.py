@@ -16,12 +16,12 @@ _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_ROOT),
                 "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 # Importing TensorFlow takes longer than most of these commands: one process
-# imports `ddi_tf.train` and forks once per line of arguments (JSON) that it
-# reads; each child is the command from there on.
+# imports what `ddi_tf.train` imports, and forks once per line (JSON) that it
+# reads; each child goes on as `python -m ddi_tf.train`.
 _FORKING = """
-import json, os, sys
-from absl import app
-from ddi_tf import train
+import json, os, runpy, sys
+from ddi_tf import data_flags, progress, trainer
+from sklearn import datasets
 for line in sys.stdin:
     command = json.loads(line)
     child = os.fork()
@@ -29,8 +29,8 @@ for line in sys.stdin:
         for stream in (1, 2):
             os.dup2(os.open(command["streams"][stream - 1],
                             os.O_WRONLY | os.O_CREAT), stream)
-        sys.argv = ["train.py", *command["flags"]]
-        app.run(train.main)
+        sys.argv[1:] = command["flags"]
+        runpy.run_module("ddi_tf.train", run_name="__main__", alter_sys=True)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print(status, flush=True)
 """
@@ -41,7 +41,7 @@ _WHOLE = [*_SMALL, *(f"--train_{phase}_epochs=0.2" for phase in (
 
 
 class _Commands:
-    """Runs `ddi_tf.train` with flags; see `_FORKING`."""
+    """Runs `python -m ddi_tf.train` with flags; see `_FORKING`."""
 
     def __init__(self):
         self._process = subprocess.Popen(
@@ -74,11 +74,7 @@ class TrainTest(tf.test.TestCase):
         cls.commands = _Commands()
         cls.addClassCleanup(cls.commands.close)
         cls.path = cls.root / "runs" / "whole"
-        cls.whole = subprocess.run(
-            [sys.executable, "-m", "ddi_tf.train", *_WHOLE,
-             f"--run={cls.path}"],
-            capture_output=True, text=True, cwd=_ROOT, env=_ENVIRONMENT,
-            check=False)
+        cls.whole = cls.commands.run(*_WHOLE, f"--run={cls.path}")
 
     def _metrics(self, path):
         lines = (path / "metrics.jsonl").read_text().splitlines()

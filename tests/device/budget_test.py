@@ -13,9 +13,7 @@ from device import errors
 import fakes
 import strategies
 
-FULL = fakes.Block(
-    variants=((10, (0,), False), (11, (1,), False), (20, (0, 1), False)),
-    groups=2, layer_gate=1, channel_gate=2, skip=5, exit=7)
+FULL = fakes.GATED
 PLAIN = fakes.Block(variants=((30, (0,), False),), skip=None, exit=None)
 FIXED = fakes.Block(variants=((9, (0,), False), (8, (0,), True)),
                     skippable=False)
@@ -86,7 +84,8 @@ class LimitTest(parameterized.TestCase):
     def test_less_is_refused_with_the_smallest_that_works(self, max_macs):
         with self.assertRaisesRegex(
                 errors.BudgetError,
-                r"a budget of -?[\d.]+ MACs .*the smallest that works is 1,000\."):
+                r"a budget of -?[\d.]+ MACs .*the smallest that works is "
+                r"1,000\."):
             budget.limit(costs([], stem=999, head=1), max_macs)
 
     def test_large_numbers_are_readable(self):

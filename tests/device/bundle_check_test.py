@@ -15,9 +15,7 @@ from device import errors
 import fakes
 import strategies
 
-GATED = fakes.Block(
-    variants=((10, (0,), False), (11, (1,), False), (20, (0, 1), False)),
-    groups=2, layer_gate=1, channel_gate=2, skip=5, exit=7)
+GATED = fakes.GATED
 MASKED = fakes.Block(variants=((20, (0, 1), True),), groups=2, layer_gate=1,
                      channel_gate=2, exit=9)
 FIXED = fakes.Block(variants=((8, (0,), False),), skippable=False)
@@ -133,7 +131,8 @@ class RefusedTest(parameterized.TestCase):
             rf"graph {name}: expected inputs .*{expected}.*, found .*{found}")
 
     @parameterized.named_parameters(
-        ("stem", outputs("stem", WIDE), r"expected inputs .*2, 8.*found .*2, 4"),
+        ("stem", outputs("stem", WIDE),
+         r"expected inputs .*2, 8.*found .*2, 4"),
         ("ways", outputs("block0_way1", WIDE),
          r"step block0 leaves features of different shapes: .*2, 4.*2, 8"),
         ("skip", outputs("block0_skip", WIDE),
@@ -143,8 +142,8 @@ class RefusedTest(parameterized.TestCase):
         ("fixed", outputs("block2_way0", WIDE),
          r"graph head: expected inputs .*2, 8.*found .*2, 4"),
         ("exit", outputs("block0_exit", (1, 4)),
-         r"graph block0_exit: expected logits of shape \(1, 3\), one per label, "
-         r"found \(1, 4\)"),
+         r"graph block0_exit: expected logits of shape \(1, 3\), one per "
+         r"label, found \(1, 4\)"),
         ("head", outputs("head", (3,)),
          r"graph head: expected logits of shape \(1, 3\).*found \(3,\)"),
         ("channel_gate", outputs("block1_channel_gate", (1, 3)),

@@ -1,4 +1,4 @@
-"""device.controller on random plans: what holds whatever gates and costs are."""
+"""device.controller on random plans: what holds for any gates and costs."""
 
 import hypothesis
 import numpy as np

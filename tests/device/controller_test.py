@@ -1,4 +1,7 @@
-"""device.controller: what runs for one image, by hand on toy plans."""
+"""device.controller: what runs for one image, by hand on toy plans.
+
+Exits and budgets: controller_budget_test.py.
+"""
 
 import math
 
@@ -12,9 +15,7 @@ import fakes
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(fakes.IMAGE)
 
-GATED = fakes.Block(
-    variants=((10, (0,), False), (11, (1,), False), (20, (0, 1), False)),
-    groups=2, layer_gate=1, channel_gate=2, skip=5, exit=7)
+GATED = fakes.GATED
 MASKED = fakes.Block(
     variants=((30, (0, 1, 2), True),), groups=3, channel_gate=2)
 PLAIN = fakes.Block(layer_gate=1)
@@ -22,25 +23,17 @@ FIXED = fakes.Block(variants=((9, (0,), False), (8, (0,), True)),
                     skippable=False)
 
 
-def open_(blocks, script=None, **macs):
-    """(controller of a toy plan, its `fakes.FakeRuntime`)."""
-    runtime = fakes.FakeRuntime(script)
-    bundle = fakes.in_memory(fakes.manifest(blocks, **macs))
-    return controller.Controller(
-        bundle, make_graph=runtime.make_graph), runtime
-
-
 class PathTest(parameterized.TestCase):
 
     def test_a_plan_without_blocks_runs_stem_and_head(self):
-        device, runtime = open_([], stem=100, head=3)
+        device, runtime = fakes.open_([], stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertEqual(runtime.executed, ["stem", "head"])
         self.assertEqual((answer.path, answer.macs, answer.exit),
                          ((), 103, "head"))
 
     def test_open_gates_run_the_whole_block(self):
-        device, runtime = open_([GATED], stem=100, head=3)
+        device, runtime = fakes.open_([GATED], stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertEqual(runtime.executed, [
             "stem", "block0_layer_gate", "block0_channel_gate", "block0_way2",
@@ -49,7 +42,7 @@ class PathTest(parameterized.TestCase):
         self.assertEqual(answer.macs, 100 + 1 + 2 + 20 + 3)
 
     def test_a_closed_layer_gate_runs_the_shortcut_alone(self):
-        device, runtime = open_(
+        device, runtime = fakes.open_(
             [GATED], {"block0_layer_gate": [[0.2]]}, stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertEqual(runtime.executed, [
@@ -58,7 +51,7 @@ class PathTest(parameterized.TestCase):
         self.assertEqual(answer.macs, 100 + 1 + 5 + 3)
 
     def test_some_open_groups_run_the_variant_for_them(self):
-        device, runtime = open_(
+        device, runtime = fakes.open_(
             [GATED], {"block0_channel_gate": [[0.1, 0.9]]}, stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertIn("block0_way1", runtime.executed)
@@ -66,7 +59,7 @@ class PathTest(parameterized.TestCase):
         self.assertEqual(answer.macs, 100 + 1 + 2 + 11 + 3)
 
     def test_no_open_group_runs_the_shortcut_alone(self):
-        device, runtime = open_(
+        device, runtime = fakes.open_(
             [GATED], {"block0_channel_gate": [[0.1, 0.1]]}, stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertIn("block0_skip", runtime.executed)
@@ -74,7 +67,7 @@ class PathTest(parameterized.TestCase):
         self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 3)
 
     def test_a_masked_variant_gets_the_open_groups(self):
-        device, runtime = open_(
+        device, runtime = fakes.open_(
             [MASKED], {"block0_channel_gate": [[0.9, 0.1, 0.6]]})
         self.assertEqual(device.classify(IMAGE).path, ((0, 2),))
         (_, mask), = [inputs for name, inputs in runtime.calls
@@ -84,24 +77,24 @@ class PathTest(parameterized.TestCase):
     # The second is the largest float32 below one half.
     @parameterized.parameters((0.5, (0,)), (0.49999997, controller.SKIPPED))
     def test_gates_open_at_one_half(self, probability, groups):
-        device, _ = open_([PLAIN], {"block0_layer_gate": [[probability]]})
+        device, _ = fakes.open_([PLAIN], {"block0_layer_gate": [[probability]]})
         self.assertEqual(device.classify(IMAGE).path, (groups,))
-        device, _ = open_([fakes.Block(channel_gate=1)],
+        device, _ = fakes.open_([fakes.Block(channel_gate=1)],
                           {"block0_channel_gate": [[probability]]})
         self.assertEqual(device.classify(IMAGE).path, (groups,))
 
     def test_a_block_without_gates_always_runs(self):
-        device, _ = open_([fakes.Block()])
+        device, _ = fakes.open_([fakes.Block()])
         self.assertEqual(device.classify(IMAGE).path, ((0,),))
 
     def test_a_fixed_block_runs_its_cheapest_variant(self):
-        device, runtime = open_([FIXED], stem=100, head=3)
+        device, runtime = fakes.open_([FIXED], stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertEqual(runtime.executed, ["stem", "block0_way1", "head"])
         self.assertEqual((answer.path, answer.macs), (((0,),), 111))
 
     def test_every_image_starts_anew(self):
-        device, runtime = open_([GATED, PLAIN])
+        device, runtime = fakes.open_([GATED, PLAIN])
         first = device.classify(IMAGE)
         executed = runtime.executed
         second = device.classify(IMAGE)
@@ -119,7 +112,7 @@ class FlowTest(absltest.TestCase):
         return [graph.name for graph in self.graphs][int(inputs[0].flat[0])]
 
     def classify(self, blocks, script=None, **options):
-        device, runtime = open_(blocks, script)
+        device, runtime = fakes.open_(blocks, script)
         self.graphs = fakes.manifest(blocks).graphs
         device.classify(IMAGE, **options)
         return runtime
@@ -160,11 +153,21 @@ class FlowTest(absltest.TestCase):
             "block0_layer_gate")
         np.testing.assert_array_equal(states, [[[0, 0]], [[number, number]]])
 
+    def test_one_gate_of_two_blocks_gets_its_own_state_back(self):
+        manifest = fakes.with_step(fakes.manifest([PLAIN, PLAIN]), 1,
+                                   layer_gate="block0_layer_gate")
+        runtime = fakes.FakeRuntime()
+        controller.Controller(fakes.in_memory(manifest),
+                              make_graph=runtime.make_graph).classify(IMAGE)
+        states = [inputs[1][0].tolist() for name, inputs in runtime.calls
+                  if name == "block0_layer_gate"]
+        self.assertEqual(states, [[0, 0], [1, 1]])  # it is graph number 1
+
 
 class AnswerTest(absltest.TestCase):
 
     def test_probabilities_and_entropy_by_hand(self):
-        device, _ = open_([], {"head": [[0, math.log(2), 0]]})
+        device, _ = fakes.open_([], {"head": [[0, math.log(2), 0]]})
         answer = device.classify(IMAGE)
         self.assertEqual(answer.label, 1)
         np.testing.assert_allclose(answer.probabilities, [0.25, 0.5, 0.25],
@@ -174,152 +177,20 @@ class AnswerTest(absltest.TestCase):
         self.assertAlmostEqual(answer.entropy, 1.039721, places=5)
 
     def test_large_logits_stay_finite(self):
-        device, _ = open_([], {"head": [[1e4, -1e4, 0]]})
+        device, _ = fakes.open_([], {"head": [[1e4, -1e4, 0]]})
         answer = device.classify(IMAGE)
         np.testing.assert_array_equal(answer.probabilities, [1, 0, 0])
         self.assertEqual(answer.entropy, 0)
 
     def test_an_answer_outlives_the_next_image(self):
-        device, runtime = open_([], {"head": [[1, 2, 3]]})
+        device, runtime = fakes.open_([], {"head": [[1, 2, 3]]})
         answer = device.classify(IMAGE)
         runtime.script["head"] = [[9, 9, 9]]
         device.classify(IMAGE)
         np.testing.assert_array_equal(answer.logits, [1, 2, 3])
 
     def test_latency_is_positive(self):
-        self.assertGreater(open_([])[0].classify(IMAGE).latency_ms, 0)
-
-
-class ExitTest(parameterized.TestCase):
-
-    def test_a_sure_exit_ends_the_walk(self):
-        device, runtime = open_([GATED, PLAIN], {"block0_exit": [[0, 0, 9]]},
-                                stem=100, head=3)
-        answer = device.classify(IMAGE, thresholds=[0.1])
-        self.assertEqual((answer.exit, answer.label), ("block0_exit", 2))
-        self.assertEqual(answer.path, ((0, 1),))
-        self.assertEqual(answer.macs, 100 + 1 + 2 + 20 + 7)
-        self.assertEqual(runtime.executed[-1], "block0_exit")
-
-    def test_an_unsure_exit_is_paid_and_passed(self):
-        device, _ = open_([GATED], {"head": [[1, 0, 0]]}, stem=100, head=3)
-        answer = device.classify(IMAGE, thresholds=[0.1])
-        self.assertEqual((answer.exit, answer.label), ("head", 0))
-        self.assertEqual(answer.macs, 100 + 1 + 2 + 20 + 7 + 3)
-
-    def test_an_exit_is_sure_at_its_threshold(self):
-        device, _ = open_([GATED], {"block0_exit": [[3, 0, 0]]})
-        entropy = device.classify(IMAGE, thresholds=[2]).entropy
-        self.assertEqual(device.classify(
-            IMAGE, thresholds=[entropy]).exit, "block0_exit")
-        self.assertEqual(device.classify(
-            IMAGE, thresholds=[math.nextafter(entropy, 0)]).exit, "head")
-
-    def test_an_exit_that_is_off_does_not_run(self):
-        device, runtime = open_([GATED, GATED])
-        answer = device.classify(IMAGE, thresholds=[None, 2])
-        self.assertNotIn("block0_exit", runtime.executed)
-        self.assertEqual(answer.exit, "block1_exit")
-
-    def test_each_exit_has_its_own_threshold(self):
-        device, _ = open_([GATED, PLAIN, GATED],
-                          {"block0_exit": [[3, 0, 0]]})  # entropy 0.37
-        self.assertEqual(
-            device.classify(IMAGE, thresholds=[0.3, 2]).exit, "block2_exit")
-        self.assertEqual(
-            device.classify(IMAGE, thresholds=[0.4, 0]).exit, "block0_exit")
-
-    def test_thresholds_may_be_an_array(self):
-        device, _ = open_([GATED, GATED])
-        answer = device.classify(IMAGE, thresholds=np.array([0.1, 2.0]))
-        self.assertEqual(answer.exit, "block1_exit")
-
-
-class BudgetTest(parameterized.TestCase):
-
-    def test_a_block_that_is_not_affordable_is_skipped_unasked(self):
-        device, runtime = open_([GATED], stem=100, head=50)
-        # Gates 3, variant 10 and exit 7 would need 120.
-        answer = device.classify(IMAGE, max_macs=119)
-        self.assertEqual(runtime.executed,
-                         ["stem", "block0_skip", "block0_exit"])
-        self.assertEqual((answer.path, answer.macs),
-                         ((controller.SKIPPED,), 112))
-
-    def test_wanted_groups_that_are_not_affordable_are_skipped(self):
-        device, runtime = open_([GATED], stem=100, head=50)
-        # One group is affordable, so the gates are asked; they want both.
-        answer = device.classify(IMAGE, max_macs=120)
-        self.assertIn("block0_channel_gate", runtime.executed)
-        self.assertEqual(answer.path, (controller.SKIPPED,))
-        self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 7)
-
-    def test_a_budget_ends_at_an_exit_that_is_off(self):
-        device, runtime = open_([GATED, FIXED], stem=100, head=3)
-        # Behind the exit a fixed block (8) and the head (3) would follow.
-        answer = device.classify(IMAGE, max_macs=115)
-        self.assertEqual(runtime.executed,
-                         ["stem", "block0_skip", "block0_exit"])
-        self.assertEqual((answer.exit, answer.macs), ("block0_exit", 112))
-        self.assertEqual(answer.path, (controller.SKIPPED,))
-
-    def test_a_budget_ends_at_an_unsure_exit(self):
-        device, _ = open_([GATED, FIXED], stem=100, head=3)
-        # Stem, gates (3), shortcut (5), exit (7); the way on would be 11.
-        answer = device.classify(IMAGE, thresholds=[0.1], max_macs=125)
-        self.assertEqual((answer.exit, answer.macs), ("block0_exit", 115))
-        answer = device.classify(IMAGE, thresholds=[0.1], max_macs=126)
-        self.assertEqual((answer.exit, answer.macs), ("head", 126))
-
-    def test_a_dear_exit_that_is_off_is_not_saved_for(self):
-        dear = fakes.Block(variants=((10, (0,), False),), exit=700)
-        device, runtime = open_([dear], stem=100, head=3)
-        answer = device.classify(IMAGE, max_macs=113)
-        self.assertEqual(runtime.executed, ["stem", "block0_way0", "head"])
-        self.assertEqual(answer.macs, 113)
-
-    def test_a_budget_for_no_answer_is_refused_before_anything_runs(self):
-        device, runtime = open_([GATED], stem=100, head=3)
-        with self.assertRaisesRegex(errors.BudgetError, "of 50 MACs .*smallest"):
-            device.classify(IMAGE, max_macs=50)
-        self.assertEmpty(runtime.executed)
-
-
-class ForcedTest(absltest.TestCase):
-
-    def test_gates_are_not_asked(self):
-        device, runtime = open_([GATED, PLAIN], stem=100, head=3)
-        answer = device.classify(IMAGE, forced=[(1,), controller.SKIPPED])
-        self.assertEqual(runtime.executed, ["stem", "block0_way1", "head"])
-        self.assertEqual(answer.path, ((1,), controller.SKIPPED))
-        self.assertEqual(answer.macs, 114)
-
-    def test_a_fixed_block_runs_all_the_same(self):
-        device, _ = open_([FIXED])
-        self.assertEqual(
-            device.classify(IMAGE, forced=[controller.SKIPPED]).path, ((0,),))
-
-    def test_forced_blocks_keep_to_the_budget(self):
-        device, _ = open_([GATED], stem=100, head=50)
-        # The block (20) and the exit (7) need 127.
-        self.assertEqual(
-            device.classify(IMAGE, forced=[(0, 1)], max_macs=126).path,
-            (controller.SKIPPED,))
-        self.assertEqual(
-            device.classify(IMAGE, forced=[(0, 1)], max_macs=127).path,
-            ((0, 1),))
-
-    def test_one_entry_per_block_is_needed(self):
-        device, _ = open_([GATED])
-        with self.assertRaisesRegex(
-                ValueError, "`forced` needs 1 entries.*Received: 2"):
-            device.classify(IMAGE, forced=[(0,), (0,)])
-
-    def test_groups_that_no_variant_runs_are_refused(self):
-        device, _ = open_([GATED])
-        for groups in ((5,), (1, 0), [0]):
-            with self.assertRaisesRegex(ValueError, "forced"):
-                device.classify(IMAGE, forced=[groups])
+        self.assertGreater(fakes.open_([])[0].classify(IMAGE).latency_ms, 0)
 
 
 class BadInputTest(parameterized.TestCase):
@@ -332,16 +203,16 @@ class BadInputTest(parameterized.TestCase):
         ("list", IMAGE.tolist(), r"\[2, 2, 3\] of list"),
         ("none", None, r"\[\] of NoneType"))
     def test_another_image_is_refused(self, image, found):
-        device, runtime = open_([])
+        device, runtime = fakes.open_([])
         with self.assertRaisesRegex(
-                errors.ImageError, r"expected an array of shape \[2, 2, 3\] and "
-                rf"type uint8, found {found}\. Crop or scale"):
+                errors.ImageError, r"expected an array of shape \[2, 2, 3\] "
+                rf"and type uint8, found {found}\. Crop or scale"):
             device.classify(image)
         self.assertEmpty(runtime.executed)
 
     @parameterized.parameters(([],), ([1.0, None],))
     def test_thresholds_must_be_one_per_exit(self, thresholds):
-        device, _ = open_([GATED])
+        device, _ = fakes.open_([GATED])
         with self.assertRaisesRegex(
                 errors.ThresholdError, r"expected 1 thresholds, one per exit "
                 rf"\(block0_exit\), found {len(thresholds)}\."):
@@ -359,18 +230,18 @@ class BadInputTest(parameterized.TestCase):
 class LifetimeTest(absltest.TestCase):
 
     def test_a_closed_controller_refuses_to_classify(self):
-        device, _ = open_([])
+        device, _ = fakes.open_([])
         device.close()
         with self.assertRaisesRegex(ValueError, "closed"):
             device.classify(IMAGE)
 
     def test_closing_twice_is_allowed(self):
-        device, _ = open_([])
+        device, _ = fakes.open_([])
         device.close()
         self.assertIsNone(device.close())
 
     def test_with_closes(self):
-        device, _ = open_([])
+        device, _ = fakes.open_([])
         with device as entered:
             self.assertIs(entered, device)
             device.classify(IMAGE)

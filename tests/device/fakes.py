@@ -12,6 +12,7 @@ from typing import Optional
 import numpy as np
 
 from device import bundle
+from device import controller
 
 LABELS = ("cat", "dog", "emu")
 IMAGE = (2, 2, 3)
@@ -34,6 +35,12 @@ class Block:
     skippable: bool = True
     skip: Optional[int] = None
     exit: Optional[int] = None
+
+
+# Everything that a block can have.
+GATED = Block(
+    variants=((10, (0,), False), (11, (1,), False), (20, (0, 1), False)),
+    groups=2, layer_gate=1, channel_gate=2, skip=5, exit=7)
 
 
 def manifest(blocks=(), *, stem=1, head=1, thresholds=None):
@@ -131,6 +138,13 @@ def _graph(name, role, macs, groups=None):
 
 def _content(name):
     return f"the graph {name}".encode()
+
+
+def open_(blocks, script=None, **macs):
+    """(`controller.Controller` of a toy plan, its `FakeRuntime`)."""
+    runtime = FakeRuntime(script)
+    return controller.Controller(in_memory(manifest(blocks, **macs)),
+                                 make_graph=runtime.make_graph), runtime
 
 
 class FakeRuntime:

@@ -180,13 +180,21 @@ class BadImagesTest(CommandTest):
         values = json.loads((self.folder / "summary.json").read_text())
         self.assertEqual((values["images"], values["failed"]), (3, 3))
 
+    def test_a_small_budget_is_refused_before_any_image(self):
+        (self.folder / "a.png").unlink()  # now the first one is broken
+        process = self.run_here("--max_macs=1000", source=self.folder)
+        self.assert_failed(process, "error: a budget of 1,000 MACs pays for no "
+                           "answer; the smallest that works is")
+        self.assertEqual(process.stdout, "")
+
 
 class RefusedTest(CommandTest):
 
     @parameterized.named_parameters(
         ("unknown_flag", ["--budget=5"], "Unknown command line flag 'budget'"),
         ("no_flag", ["5"], "error: unexpected argument '5'; flags begin with"),
-        ("negative_budget", ["--max_macs=-1"], "max_macs=-1: .*not a non-negative"),
+        ("negative_budget", ["--max_macs=-1"],
+         "max_macs=-1: .*not a non-negative"),
         ("unknown_point", ["--operating_point=fast"],
          "error: .*digits_resnet8 has no operating point 'fast'; it has: def"),
         ("too_many_thresholds", ["--thresholds=1,2,3,4,5,6,7,8"],
@@ -194,8 +202,6 @@ class RefusedTest(CommandTest):
          "8"),
         ("words", ["--thresholds=high,off,off"],
          "error: --thresholds needs numbers or `off`: .*'high'"),
-        ("small_budget", ["--max_macs=1000"],
-         "error: a budget of 1,000 MACs pays for no answer; the smallest"),
         ("no_input", [f"--input={_ROOT}/none"],
          "error: .*/none: no such folder or file"),
         ("no_bundle", [f"--bundle={_ROOT}/none"],
@@ -232,8 +238,9 @@ class RefusedTest(CommandTest):
         graph = damaged / "graphs" / "head.tflite"
         graph.write_bytes(graph.read_bytes()[:-1])
         process = run(f"--bundle={damaged}", f"--input={_IMAGES}")
-        self.assert_failed(process, r"error: .*head\.tflite: expected \d+ bytes "
-                           r".*found \d+ bytes.*Copy the bundle again")
+        self.assert_failed(
+            process, r"error: .*head\.tflite: expected \d+ bytes .*found \d+ "
+            "bytes.*Copy the bundle again")
         self.assertEqual(process.stdout, "")
 
     def test_a_summary_that_cannot_be_written_is_reported(self):

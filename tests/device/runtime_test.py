@@ -13,7 +13,7 @@ from device import errors
 from device import runtime
 import fakes
 
-_BUNDLE = (pathlib.Path(__file__).parents[1] / "testdata" / "digits_resnet8")
+_BUNDLE = pathlib.Path(__file__).parents[1] / "testdata" / "digits_resnet8"
 
 
 class GraphTest(parameterized.TestCase):
@@ -104,7 +104,8 @@ class GraphTest(parameterized.TestCase):
             graph.run(state, self.features(name))
 
     def test_threads_do_not_change_the_numbers(self):
-        name, results = self.bundle.manifest.plan.steps[0].variants[-1].graph, []
+        step, results = self.bundle.manifest.plan.steps[0], []
+        name = step.variants[-1].graph
         for num_threads in (1, 2):
             graph = self.graph(name, num_threads=num_threads)
             graph.run(self.features(name))
@@ -145,7 +146,8 @@ class RefusedTest(parameterized.TestCase):
         spec = dataclasses.replace(self.spec, outputs=fakes.tensors((1, 7)))
         with self.assertRaisesRegex(
                 errors.BundleError,
-                r"expected outputs .*\(1, 7\).*found .*\(1, 10\).*Export again"):
+                r"expected outputs .*\(1, 7\).*found .*\(1, 10\).*Export "
+                "again"):
             runtime.Graph(spec, self.content)
 
     def test_another_number_of_inputs_is_refused(self):

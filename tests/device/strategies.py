@@ -19,6 +19,9 @@ FEW = hypothesis.settings(SETTINGS, max_examples=30)
 
 COSTS = st.integers(0, 1000)
 
+POSITIONS = st.floats(0, 1, exclude_max=True)  # in a file, of its length
+FLIPS = st.integers(1, 255)                    # exclusive or of one byte
+
 # Logits and their entropy in nats, by hand: with p = (1, e^-a, e^-a) / total,
 # entropy = log(total) + 2 a e^-a / total.
 ENTROPIES = {(9, 0, 0): 0.002468, (3, 0, 0): 0.366593, (0, 0, 0): 1.098612}
