@@ -1,33 +1,32 @@
-"""Side-by-side timing of ways to answer the same image."""
+"""Side-by-side timing of ways to answer the same images."""
 
 import time
 
 import numpy as np
 
 
-def _pair(way, reference, inputs):
-    """[N, 2] ms of (way, reference), turn by turn on each input."""
-    times = []
-    for value in inputs:
-        pair = []
-        for function in (way, reference):
-            started = time.perf_counter()
-            function(value)
-            pair.append(1e3 * (time.perf_counter() - started))
-        times.append(pair)
-    return np.array(times)
+def _turns(way, reference, inputs, burst):
+    """[N, 2] ms of (way, reference) per input, in turns of `burst` inputs."""
+    times = np.empty([len(inputs), 2])
+    for start in range(0, len(inputs), burst):
+        for column, function in enumerate((way, reference)):
+            for index in range(start, min(start + burst, len(inputs))):
+                started = time.perf_counter()
+                function(inputs[index])
+                times[index, column] = 1e3 * (time.perf_counter() - started)
+    return times
 
 
-def against(ways, reference, inputs, warmup=20):
-    """Times each way against the reference, pair by pair.
-
-    One pair at a time, so that no more than two networks contend for the
-    caches.
+def against(ways, reference, inputs, burst, warmup=20):
+    """Times each way against the reference, one pair of networks at a time.
 
     Args:
         ways: name -> callable of one input.
         reference: callable of one input.
         inputs: sequence of inputs.
+        burst: inputs that one of the two takes before it is the other's turn.
+            1 leaves each the caches that the other has filled; a longer burst
+            measures a network that has the machine for itself, as on a device.
         warmup: inputs that are run first and not counted.
 
     Returns:
@@ -36,8 +35,8 @@ def against(ways, reference, inputs, warmup=20):
     """
     result = {}
     for name, way in ways.items():
-        _pair(way, reference, inputs[:warmup])
-        times = _pair(way, reference, inputs)
+        _turns(way, reference, inputs[:warmup], burst)
+        times = _turns(way, reference, inputs, burst)
         ratios = times[:, 0] / times[:, 1]
         result[name] = {
             "median_ms": _rounded(np.median(times[:, 0])),

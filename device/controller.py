@@ -224,8 +224,9 @@ class _Walk:
                 return SKIPPED
         if block.channel_gate is None:
             return tuple(range(block.step.groups))
-        open_ = self._execute(block.channel_gate, features).read()[0] >= 0.5
-        return tuple(np.flatnonzero(open_).tolist())
+        chances = self._execute(block.channel_gate, features).read()[0]
+        return tuple(group for group, chance in enumerate(chances.tolist())
+                     if chance >= 0.5)
 
     def _leave(self, node, features, onward):
         """Logits [C] if the image leaves at this exit, else None.

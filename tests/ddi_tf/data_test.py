@@ -1,10 +1,13 @@
 """Tests of data sets, augmentation and the sampler."""
 
 import itertools
+import types
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from sklearn import datasets
 
 from ddi_tf import data
 from ddi_tf import errors
@@ -35,7 +38,6 @@ class DigitsTest(tf.test.TestCase):
         self.assertEqual(self.dataset.label_names, tuple("0123456789"))
 
     def test_splits_are_one_after_the_other_without_overlap(self):
-        from sklearn import datasets
         digits = datasets.load_digits()
         self.assertAllEqual(
             np.concatenate([split.labels for split in self.splits]),
@@ -73,11 +75,13 @@ class LoadTest(tf.test.TestCase):
             data.load("cifar10", folder)
 
     def test_incomplete_data_says_what_gets_the_rest(self):
-        split = data.Split(np.zeros([5, 8, 8, 3]), np.zeros([5]))
-        with self.assertRaisesRegex(
-                errors.DataError,
-                "expected 6 images, found 5.*--data_download"):
-            data._cut(split, (3, 2, 1))
+        few = types.SimpleNamespace(
+            images=np.zeros([5, 8, 8]), target=np.zeros([5]), target_names=())
+        with mock.patch.object(datasets, "load_digits", return_value=few):
+            with self.assertRaisesRegex(
+                    errors.DataError,
+                    "expected 1797 images, found 5.*--data_download"):
+                data.load("digits")
 
 
 class NormalizeTest(tf.test.TestCase):
