@@ -30,6 +30,12 @@ class CostTable(NamedTuple):
                 + sum(sum(run) for run in self.runs))
 
     @property
+    def everything(self):
+        """Cost of all gates open and all exits evaluated, none taken."""
+        return (self.base + sum(self.layer_gates) + sum(self.channel_gates)
+                + sum(self.exits))
+
+    @property
     def answers(self):
         """[E + 1] cost of each answer by itself: exits, then the head."""
         return (*self.exits, self.head)

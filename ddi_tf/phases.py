@@ -1,19 +1,10 @@
 """The five training phases, as rows of a table (Section 3.2-3.3, 4.1)."""
 
 import dataclasses
-import enum
 import math
 from typing import NamedTuple
 
 from ddi_tf import errors
-
-
-class Alpha(enum.Enum):
-    """When the resource loss of Eq. 5 is on."""
-
-    OFF = "off"
-    ON = "on"      # until the target is reached
-    HOLD = "hold"  # keeps the target from both sides
 
 
 class Phase(NamedTuple):
@@ -23,16 +14,16 @@ class Phase(NamedTuple):
     weights: bool     # W: stem, blocks and head, with their batch norm
     gates: bool       # whether gates exist in the forward, and are trained
     exits: bool       # Eq. 4, and the exits are trained
-    alpha: Alpha
+    priced: bool      # whether the resource loss of Eq. 5 is on
     lr_floor: float   # the cosine ends at this share of the phase's rate
 
 
 PHASES = (
-    Phase("base", True, False, False, Alpha.OFF, 0.0),
-    Phase("warmup", False, True, False, Alpha.OFF, 1.0),
-    Phase("skip", True, True, False, Alpha.ON, 1.0),
-    Phase("restore", True, True, False, Alpha.HOLD, 0.1),
-    Phase("exits", True, True, True, Alpha.HOLD, 0.0),
+    Phase("base", True, False, False, False, 0.0),
+    Phase("warmup", False, True, False, False, 1.0),
+    Phase("skip", True, True, False, True, 1.0),
+    Phase("restore", True, True, False, True, 0.1),
+    Phase("exits", True, True, True, True, 0.0),
 )
 
 # Warm-up is over when this share of the gated work is skipped at most.
@@ -48,8 +39,8 @@ class Schedule:
 
     Attributes:
         batch_size: images per step.
-        epochs: phase name -> epochs; "warmup" and "skip" are upper limits, they
-            end when the gates are open and when the target is reached.
+        epochs: phase name -> epochs; for "warmup" an upper limit: it ends when
+            the gates are open.
         base_lr: peak rate of the base phase.
         joint_lr: peak rate of the phases after it.
         weight_decay: L2 factor on the kernels of W and exits.
@@ -88,7 +79,7 @@ def planned(config, schedule):
     gated = config.layer_gates or config.channel_gates
     return tuple(
         phase._replace(gates=phase.gates and gated,
-                       alpha=phase.alpha if gated else Alpha.OFF)
+                       priced=phase.priced and gated)
         for phase in PHASES
         if schedule.epochs.get(phase.name, 0)
         and (config.exits or not phase.exits)
@@ -104,13 +95,25 @@ def learning_rate(phase, schedule, step, steps):
     return floor + (peak - floor) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-def is_done(phase, schedule, cost, skip_ratio):
+def target(phase, schedule, open_cost, step, steps):
+    """Cost to be at, as a fraction of the base network's.
+
+    Over the skip phase it descends evenly, from everything run to the target,
+    so that the weights can follow the gates; afterwards it is the target.
+
+    Args:
+        open_cost: cost with every gate open, gates and exits included.
+    """
+    if phase.name != "skip":
+        return schedule.target_cost
+    way = (step + 1) / steps
+    return open_cost + way * (schedule.target_cost - open_cost)
+
+
+def is_done(phase, skip_ratio):
     """Whether a phase has reached what it is for before its epochs end.
 
     Args:
-        cost: running mean of executed cost / base network's cost.
         skip_ratio: running mean share of gated work that is not executed.
     """
-    if phase.name == "warmup":
-        return skip_ratio <= WARMUP_SKIP_RATIO
-    return phase.alpha is Alpha.ON and cost <= schedule.target_cost
+    return phase.name == "warmup" and skip_ratio <= WARMUP_SKIP_RATIO

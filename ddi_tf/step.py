@@ -32,7 +32,7 @@ def skip_ratio(decisions):
     return 1 - tf.reduce_mean(decisions.layers * run)
 
 
-def loss_terms(network, phase, schedule, images, labels, steering):
+def loss_terms(network, phase, schedule, images, labels, steering, target):
     """(terms, metrics): the summands of the loss, and what to report."""
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
@@ -46,16 +46,17 @@ def loss_terms(network, phase, schedule, images, labels, steering):
     full_path = costs.full_path(network.costs, outputs.spent)
     cost = losses.resource(full_path, network.costs.base)
     steering.update(tf.stop_gradient(cost), skip_ratio(outputs.decisions))
-    alpha = steering.weight(phase.alpha, schedule.target_cost)
-    # Eq. 4 adds up the losses of all answers; the price of work keeps its
-    # proportion to them.
-    alpha *= 1 + len(exit_losses)
-    terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses),
-             "resource_loss": alpha * cost}
+    terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses)}
+    if phase.priced:
+        # Eq. 4 adds up the losses of all answers; the price of work keeps its
+        # proportion to them.
+        answers = 1 + len(exit_losses)
+        terms["resource_loss"] = answers * steering.weight(target) * cost
     if phase.gates and not phase.weights:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
-                   "cost": steering.cost + 0.0, "alpha": alpha,
+                   "cost": steering.cost + 0.0,
+                   "alpha": steering.alpha + 0.0,
                    "skip_ratio": steering.skip_ratio + 0.0}
 
 
@@ -75,20 +76,20 @@ def make(network, optimizer, steering, phase, schedule, scaling,
     Returns:
         A `tf.function` of (all images [N, H, W, 3] uint8, all labels [N]
         int32, indices [B] int32, offsets [B, 2] int32, flips [B] bool,
-        learning rate []) that returns a dict of scalar tensors.
+        learning rate [], target cost []) that returns a dict of scalar tensors.
     """
     variables = trained_variables(network, phase)
     decayed = {v.ref() for v in variables if "kernel" in v.name
                } - {v.ref() for v in network.gate_variables}
 
     @tf.function(jit_compile=jit_compile)
-    def step(images, labels, indices, offsets, flips, learning_rate):
+    def step(images, labels, indices, offsets, flips, learning_rate, target):
         batch = data.augment(tf.gather(images, indices), offsets, flips)
         batch = data.normalize(batch, scaling)
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(
                 network, phase, schedule, batch, tf.gather(labels, indices),
-                steering)
+                steering, target)
             loss = tf.add_n(list(terms.values()))
         gradients = tape.gradient(loss, variables)
         gradients = [

@@ -60,7 +60,7 @@ _EPOCHS = {
         f"train_{name}_epochs", epochs, f"Epochs of the {name} phase{most}.",
         lower_bound=0)
     for name, epochs, most in (
-        ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, " at most"),
+        ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, ""),
         ("restore", 60, ""), ("exits", 60, ""))}
 _BASE_LR = flags.DEFINE_float(
     "train_base_lr", 0.1, "Peak learning rate of the base phase.")
@@ -74,7 +74,7 @@ _SMOOTHING = flags.DEFINE_float(
 
 _ALPHA = flags.DEFINE_float(
     "loss_alpha", 1.0, "Weight of the resource loss (Eq. 5) "
-    "that the skip phase begins with; it grows until the target is reached.", lower_bound=0)
+    "that the skip phase begins with; it is steered from there.", lower_bound=0)
 _TARGET = flags.DEFINE_float(
     "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
     "network's MACs; gates, exits and head count.")

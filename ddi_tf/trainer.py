@@ -20,6 +20,10 @@ from ddi_tf import traces
 EXIT_TOLERANCE = 0.005
 
 
+# Share of the target that a phase may end away from it without a warning.
+_FAR_FROM_TARGET = 0.05
+
+
 class Trainer:
     """Owns the state of one run: network, optimizer, where it is.
 
@@ -46,6 +50,8 @@ class Trainer:
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
         self._steering = steering.Steering(schedule.alpha)
+        table = network.costs
+        self._open_cost = table.everything / table.base
         # Which phase, steps done in it, steps done in all.
         self._phase, self._phase_step, self._step = (
             tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3))
@@ -91,11 +97,8 @@ class Trainer:
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._dataset.scaling, self._jit_compile)
         if not int(self._phase_step):
-            # What a network with open gates costs and skips, to a phase that
-            # has to measure it itself; the averages then follow the batches.
-            if phase.name in ("warmup", "skip"):
-                self._steering.reset(cost=1.2, skip_ratio=float(
-                    phase.name == "warmup"))
+            if phase.name == "warmup":  # it ends when this mean has fallen
+                self._steering.reset(self._open_cost, skip_ratio=1.0)
         self._progress.start(phase.name, steps, int(self._phase_step))
         record, done = None, False
         while not done:
@@ -114,9 +117,12 @@ class Trainer:
         while not done:
             index = int(self._phase_step)
             rate = phases.learning_rate(phase, self._schedule, index, steps)
+            target = phases.target(
+                phase, self._schedule, self._open_cost, index, steps)
             draw = self._sampler.draw(int(self._step))
             result = step(images, labels, *map(tf.constant, draw),
-                          tf.constant(rate, tf.float32))
+                          tf.constant(rate, tf.float32),
+                          tf.constant(target, tf.float32))
             result = {name: float(value) for name, value in result.items()}
             self._check_finite(phase, result)
             for name, value in result.items():
@@ -126,8 +132,7 @@ class Trainer:
             self._phase_step.assign_add(1)
             self._progress.update(result)
             done = index + 1 >= steps or phases.is_done(
-                phase, self._schedule, float(self._steering.cost),
-                float(self._steering.skip_ratio))
+                phase, float(self._steering.skip_ratio))
             if (index + 1) % self._sampler.steps_per_epoch == 0:
                 break
         means = {name: value / count for name, value in metrics.items()}
@@ -186,17 +191,15 @@ class Trainer:
                 "--train_joint_lr and start a new --run.")
 
     def _warn_if_unfinished(self, phase):
-        cost, skipped = (float(self._steering.cost),
-                         float(self._steering.skip_ratio))
-        if phases.is_done(phase, self._schedule, cost, skipped):
-            return
-        if phase.name == "warmup":
+        cost, skipped, target = (
+            float(self._steering.cost), float(self._steering.skip_ratio),
+            self._schedule.target_cost)
+        if phase.name == "warmup" and not phases.is_done(phase, skipped):
             logging.warning(
                 "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
                 "--train_warmup_epochs.", 100 * skipped,
                 100 * phases.WARMUP_SKIP_RATIO)
-        elif phase.alpha is phases.Alpha.ON:
+        if phase.priced and abs(cost - target) > _FAR_FROM_TARGET * target:
             logging.warning(
-                "the skip phase ended at a cost of %.3f, above the target of "
-                "%.3f: raise --train_skip_epochs or --loss_alpha.", cost,
-                self._schedule.target_cost)
+                "phase %s ended at a cost of %.3f; the target is %.3f. Give "
+                "it more epochs.", phase.name, cost, target)

@@ -8,6 +8,9 @@ from device import errors
 # Of every tensor, in this version of the format.
 _DTYPE = "float32"
 
+# Far more than any block has channels.
+_MOST_GROUPS = 1 << 16
+
 # What may stand where in a plan.
 ROLES = ("stem", "layer_gate", "channel_gate", "block", "skip", "exit", "head")
 
@@ -68,8 +71,9 @@ class _Checker:
 
     def run(self):
         manifest = self._manifest
-        self._require(len(self._graphs) == len(manifest.graphs),
-                      "graph names are not unique")
+        self._require_unique((g.name for g in manifest.graphs), "graph names")
+        self._require_unique((p.name for p in manifest.operating_points),
+                             "names of operating points")
         for graph in manifest.graphs:
             self._require(
                 graph.role in ROLES and graph.macs >= 0 and graph.inputs
@@ -87,9 +91,14 @@ class _Checker:
             "the input's shape, mean and std do not fit together")
         shape = self._graph(
             manifest.plan.stem, "stem", (1, *manifest.input.shape))
-        names = [step.name for step in manifest.plan.steps]
-        self._require(len(set(names)) == len(names),
-                      "step names are not unique")
+        self._require_unique(
+            (step.name for step in manifest.plan.steps), "step names")
+        # Features are handed on as the graph that made them left them, so it
+        # must not run again for the same image.
+        self._require_unique(
+            (name for step in manifest.plan.steps for name in (
+                step.skip, *(variant.graph for variant in step.variants))
+             if name is not None), "graphs of blocks")
         for step in manifest.plan.steps:
             shape = self._step(step, shape)
         self._answer(manifest.plan.head, "head", shape)
@@ -98,8 +107,11 @@ class _Checker:
     def _step(self, step, shape):
         """Checks one step; returns the shape of the features after it."""
         self._gates(step, shape)
-        self._require(step.groups >= 1 and step.variants,
-                      f"step {step.name} has no variant or no group")
+        self._require(
+            1 <= step.groups <= _MOST_GROUPS and step.variants,
+            f"step {step.name}: expected at least one variant and 1 to "
+            f"{_MOST_GROUPS} groups, found {len(step.variants)} and "
+            f"{step.groups}")
         after = {self._variant(step, variant, shape)
                  for variant in step.variants}
         self._variants(step)
@@ -139,7 +151,7 @@ class _Checker:
         exact = {v.groups for v in step.variants if not v.masked}
         self._require(
             any(v.masked and v.groups == every for v in step.variants)
-            or len(exact) == 2**step.groups - 1,
+            or len(exact) + 1 == 1 << step.groups,
             f"step {step.name}: expected a masked variant with all groups, or "
             f"one for each set of them, found only {sorted(exact)}")
 
@@ -195,6 +207,11 @@ class _Checker:
                 and all(t is None or t >= 0 for t in point.thresholds),
                 f"operating point {point.name}: expected {exits} thresholds "
                 f"(nats >= 0, or null), found {list(point.thresholds)}")
+
+    def _require_unique(self, names, what):
+        names = list(names)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        self._require(not twice, f"{what} are not unique: {twice}")
 
     def _require(self, condition, message):
         if not condition:

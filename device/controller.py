@@ -278,5 +278,5 @@ def softmax(logits):
     total = exponentials.sum()
     probabilities = exponentials / total
     # -sum p log p with log p = shifted - log total: no log of zero.
-    return probabilities, float(
-        math.log(total) - np.dot(probabilities, shifted))
+    return probabilities, math.log(total) - float(
+        np.dot(probabilities, shifted))

@@ -4,7 +4,7 @@ import pathlib
 from typing import NamedTuple, Optional, Union
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from device import errors
 
@@ -29,13 +29,16 @@ class Source:
 
     Args:
         path: of the folder or file.
+        shape: (height, width, 3) that images must have; others are not
+            decoded, whatever their size.
 
     Raises:
         ImageError: the path does not exist or holds no images.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, shape=None):
         path = pathlib.Path(path)
+        self._shape = shape
         if not path.exists():
             raise errors.ImageError(
                 f"{path}: no such folder or file. Give a folder of images "
@@ -59,11 +62,11 @@ class Source:
     def __iter__(self):
         for name, image, label in self._items:
             if isinstance(image, pathlib.Path):
-                image = _decode(image)
+                image = _decode(image, self._shape)
             yield Item(name, image, label)
 
 
-def _decode(path):
+def _decode(path, shape):
     """[H, W, 3] uint8, or the ImageError that says what is wrong."""
     try:
         with Image.open(path) as image:
@@ -71,7 +74,13 @@ def _decode(path):
                 return errors.ImageError(
                     f"{path}: expected 8 bits per channel, found mode "
                     f"{mode}. Convert it to 8-bit RGB.")
-            return np.asarray(image.convert("RGB"))
+            # A camera may say that its picture lies on its side.
+            if shape and sorted(image.size) != sorted(shape[:2]):
+                return errors.ImageError(
+                    f"{path}: expected {shape[1]} x {shape[0]} pixels, found "
+                    f"{image.size[0]} x {image.size[1]}. Crop or scale it to "
+                    "the size the network was trained on.")
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError,
             Image.DecompressionBombError) as error:
         reason = ("not an image, or cut short" if isinstance(

@@ -56,7 +56,7 @@ def _run():
     """Classifies everything; returns how many images failed."""
     bundle = bundle_lib.load(_BUNDLE.value)
     thresholds = _thresholds(bundle)
-    source = images.Source(_INPUT.value)
+    source = images.Source(_INPUT.value, bundle.manifest.input.shape)
     summary = summary_lib.Summary(bundle)
     with controller_lib.Controller(
             bundle, make_graph=lambda spec, content: runtime.Graph(

@@ -52,7 +52,7 @@ class Graph:
 
     def run(self, *inputs):
         """Executes the graph on numpy arrays, in the manifest's order."""
-        for index, value in zip(self._inputs, inputs):
+        for index, value in zip(self._inputs, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
 

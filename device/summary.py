@@ -60,19 +60,20 @@ class Summary:
                       f"{values['failed']} failed")
         table.add_column("")
         table.add_column("value", justify="right")
+        if not values["images"]:
+            Console(file=file).print(table.title)
+            return
         if values["accuracy"] is not None:
             table.add_row("accuracy", f"{100 * values['accuracy']:.2f}%")
-        if values["images"]:
-            table.add_row("mean MACs", f"{values['mean_macs']:,.0f}")
-            table.add_row("  of the base network",
-                          f"{100 * values['mean_macs_of_base']:.1f}%")
-            table.add_row("largest MACs", f"{values['largest_macs']:,}")
-            table.add_row("skip ratio (blocks passed)",
-                          f"{100 * values['skip_ratio']:.1f}%")
-            table.add_row("latency, median",
-                          f"{values['latency_ms_median']} ms")
-            table.add_row("latency, 95th percentile",
-                          f"{values['latency_ms_p95']} ms")
+        table.add_row("mean MACs", f"{values['mean_macs']:,.0f}")
+        table.add_row("  of the base network",
+                      f"{100 * values['mean_macs_of_base']:.1f}%")
+        table.add_row("largest MACs", f"{values['largest_macs']:,}")
+        table.add_row("skip ratio (blocks passed)",
+                      f"{100 * values['skip_ratio']:.1f}%")
+        table.add_row("latency, median", f"{values['latency_ms_median']} ms")
+        table.add_row("latency, 95th percentile",
+                      f"{values['latency_ms_p95']} ms")
         for name, count in self._exits.most_common():
             table.add_row(f"answered by {name}", f"{count}")
         Console(file=file).print(table)
