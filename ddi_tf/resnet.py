@@ -92,8 +92,8 @@ class ResidualBlock(tf_keras.layers.Layer):
 
     With S the shortcut (identity, or 1x1 conv where the shape changes) and R
     the convolutions, the block run in full is `C = relu(S + R)`, the block
-    skipped is `relu(S)` (`= x` for an identity shortcut, since features are never
-    negative), and
+    skipped is `relu(S)` (`= x` for an identity shortcut, since features are
+    never negative), and
 
         F = w C + (1 - w) relu(S)
 

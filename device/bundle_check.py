@@ -93,15 +93,15 @@ class _Checker:
             manifest.plan.stem, "stem", (1, *manifest.input.shape))
         self._require_unique(
             (step.name for step in manifest.plan.steps), "step names")
+        for step in manifest.plan.steps:
+            shape = self._step(step, shape)
+        self._answer(manifest.plan.head, "head", shape)
         # Features are handed on as the graph that made them left them, so it
         # must not run again for the same image.
         self._require_unique(
             (name for step in manifest.plan.steps for name in (
                 step.skip, *(variant.graph for variant in step.variants))
              if name is not None), "graphs of blocks")
-        for step in manifest.plan.steps:
-            shape = self._step(step, shape)
-        self._answer(manifest.plan.head, "head", shape)
         self._points()
 
     def _step(self, step, shape):

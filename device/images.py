@@ -77,9 +77,9 @@ def _decode(path, shape):
             # A camera may say that its picture lies on its side.
             if shape and sorted(image.size) != sorted(shape[:2]):
                 return errors.ImageError(
-                    f"{path}: expected {shape[1]} x {shape[0]} pixels, found "
-                    f"{image.size[0]} x {image.size[1]}. Crop or scale it to "
-                    "the size the network was trained on.")
+                    f"{path}: expected an image of shape {list(shape)}, found "
+                    f"[{image.size[1]}, {image.size[0]}, 3]. Crop or scale it "
+                    "to the size the network was trained on.")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError,
             Image.DecompressionBombError) as error:

@@ -161,9 +161,14 @@ class RefusedTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("same_name", step(1, name="block0"), "step names are not unique"),
-        ("no_way", step(0, variants=()), "block0 has no variant or no group"),
-        ("no_group", step(2, groups=0), "block2 has no variant or no group|but "
+        ("no_way", step(0, variants=()), "block0: expected at least one variant"),
+        ("no_group", step(2, groups=0), "block2: expected .* 1 to 65536 groups|but "
          "no gate that chooses"),
+        ("groups_without_end", step(0, groups=1 << 60),
+         "block0: expected .* groups, found 2 and|graph block0_channel_gate"),
+        ("same_graph_twice", step(2, variants=(
+            bundle.Variant("block0_way0", (0,), False),)),
+         "graphs of blocks are not unique: .'block0_way0'"),
         ("nothing_chooses", step(0, channel_gate=None),
          "step block0 has 2 channel groups but no gate that chooses"),
         ("fixed_with_gate", step(0, skippable=False),
@@ -204,6 +209,11 @@ class RefusedTest(parameterized.TestCase):
         ("nan", point(float("nan"), None), "found .*nan"))
     def test_thresholds_must_be_one_per_exit(self, manifest, message):
         self.assert_refused(manifest, f"operating point fast: .*{message}")
+
+    def test_operating_points_have_names_of_their_own(self):
+        twice = dataclasses.replace(
+            GOOD, operating_points=2 * GOOD.operating_points)
+        self.assert_refused(twice, "names of operating points are not unique")
 
     def test_types_must_connect_too(self):
         integers = fakes.tensors(fakes.FEATURES, dtype="int8")

@@ -134,6 +134,23 @@ class DecodingTest(FilesTest, parameterized.TestCase):
         self.assert_reported(
             "a.png", "expected 8 bits per channel, found .*16.*Convert it to 8")
 
+    def test_a_huge_image_is_reported_undecoded(self):
+        Image.new("1", (9000, 9000)).save(self.folder / "a.png")
+        with mock.patch.object(Image.Image, "load") as load:
+            item, = images.Source(self.folder, (2, 2, 3))
+        load.assert_not_called()
+        self.assertRegex(str(item.image), r"a\.png: expected .*\[2, 2, 3\], "
+                         r"found \[9000, 9000, 3\]\. Crop or scale")
+
+    def test_a_picture_that_lies_on_its_side_is_put_upright(self):
+        image = Image.fromarray(pictures.noise(2, 4))  # 2 high, 4 wide
+        exif = image.getexif()
+        exif[0x0112] = 6  # EXIF orientation: turn clockwise to see it upright
+        image.save(self.folder / "a.png", exif=exif)
+        item, = images.Source(self.folder, (4, 2, 3))
+        np.testing.assert_array_equal(
+            item.image, np.rot90(pictures.noise(2, 4), -1))
+
     def test_floats_are_reported(self):
         Image.fromarray(np.zeros([2, 2], np.float32)).save(
             self.folder / "a.tiff")
