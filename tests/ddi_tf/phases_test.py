@@ -57,7 +57,7 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
         base, exits = _planned(layer_gates=False, channel_gates=False)
         self.assertEqual(base, _BASE)
         self.assertEqual(exits, _EXITS._replace(
-            gates=False, alpha=phases.Alpha.OFF))
+            gates=False, priced=False))
 
     def test_no_exits_no_exits_phase(self):
         self.assertEqual(
@@ -111,19 +111,33 @@ class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertLessEqual(rate, peak * (1 + 1e-12))  # rounding
 
 
+class TargetTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.schedule = phases.Schedule(target_cost=0.6)
+
+    @parameterized.parameters((0, 1.14), (4, 0.9), (8, 0.66), (9, 0.6))
+    def test_it_descends_evenly_over_the_skip_phase(self, step, expected):
+        self.assertAllClose(
+            phases.target(_SKIP, self.schedule, 1.2, step, 10), expected)
+
+    @parameterized.parameters(_WARMUP, _RESTORE, _EXITS)
+    def test_it_stands_still_in_other_phases(self, name, *_):
+        phase, = (p for p in phases.PHASES if p.name == name)
+        for step in (0, 5, 9):
+            self.assertEqual(
+                phases.target(phase, self.schedule, 1.2, step, 10), 0.6)
+
+
 class IsDoneTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        (_WARMUP, 1.2, 0.01, True), (_WARMUP, 1.2, 0.011, False),
-        (_WARMUP, 0.1, 0.5, False),
-        (_SKIP, 0.5, 0.9, True), (_SKIP, 0.501, 0.0, False),
-        (_BASE, 0.0, 0.0, False), (_RESTORE, 0.0, 0.0, False),
-        (_EXITS, 0.0, 0.0, False))
-    def test_phase_ends_early_only_at_its_own_aim(
-            self, phase, cost, skip_ratio, expected):
-        schedule = phases.Schedule(target_cost=0.5)
-        self.assertEqual(
-            phases.is_done(phase, schedule, cost, skip_ratio), expected)
+        (_WARMUP, 0.01, True), (_WARMUP, 0.011, False), (_WARMUP, 0.5, False),
+        (_BASE, 0.0, False), (_SKIP, 0.0, False), (_RESTORE, 0.0, False),
+        (_EXITS, 0.0, False))
+    def test_only_the_warm_up_ends_early(self, phase, skip_ratio, expected):
+        self.assertEqual(phases.is_done(phase, skip_ratio), expected)
 
 
 if __name__ == "__main__":

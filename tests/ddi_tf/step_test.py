@@ -10,6 +10,7 @@ from absl.testing import parameterized
 from ddi_tf import data
 from ddi_tf import network
 from ddi_tf import phases
+from ddi_tf import steering
 from ddi_tf import step
 
 _BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
@@ -27,8 +28,8 @@ def _make(net, phase, schedule, momentum=0.9):
     optimizer = tf_keras.optimizers.SGD(
         0.1, momentum=momentum, nesterov=momentum > 0)
     optimizer.build(net.trainable_variables)
-    return step.make(
-        net, optimizer, step.Averages(), phase, schedule, _SCALING)
+    return step.make(net, optimizer, steering.Steering(schedule.alpha), phase,
+                     schedule, _SCALING)
 
 
 def _batch():
@@ -39,7 +40,7 @@ def _batch():
             tf.constant(generator.permutation(12)[:_BATCH], tf.int32),
             tf.constant(generator.integers(0, 9, [_BATCH, 2]), tf.int32),
             tf.constant(generator.random(_BATCH) < 0.5),
-            tf.constant(0.01))
+            tf.constant(0.01), tf.constant(0.5))
 
 
 def _no_loss(net, *_):
@@ -85,10 +86,11 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
         keys = {phase.name: set(self.metrics[phase][0])
                 for phase in phases.PHASES}
         base = {"loss", "accuracy_loss", "accuracy"}
-        gated = base | {"resource_loss", "cost", "skip_ratio"}
+        gated = base | {"cost", "skip_ratio", "alpha"}
+        priced = gated | {"resource_loss"}
         self.assertEqual(keys, {
-            "base": base, "warmup": gated | {"open_loss"}, "skip": gated,
-            "restore": gated, "exits": gated})
+            "base": base, "warmup": gated | {"open_loss"}, "skip": priced,
+            "restore": priced, "exits": priced})
 
     def test_same_images_are_learnt(self):
         for phase in (_BASE, _EXITS):
@@ -182,50 +184,6 @@ class SkipRatioTest(tf.test.TestCase, parameterized.TestCase):
             tf.constant(layers, tf.float32),
             (tf.constant(first, tf.float32), tf.constant(second, tf.float32)))
         self.assertAllClose(step.skip_ratio(decisions), expected)
-
-
-class EffectiveAlphaTest(tf.test.TestCase, parameterized.TestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.schedule = phases.Schedule(alpha=3.0, target_cost=0.5)
-
-    def _alpha(self, phase, cost):
-        alpha = step.effective_alpha(phase, self.schedule, tf.constant(cost))
-        self.assertEqual((alpha.shape, alpha.dtype), ((), tf.float32))
-        return float(alpha)
-
-    @parameterized.parameters(0.1, 0.5, 1.2)
-    def test_off_is_zero_and_on_is_alpha_at_any_cost(self, cost):
-        self.assertEqual(self._alpha(_WARMUP, cost), 0.0)
-        self.assertEqual(self._alpha(_SKIP, cost), 3.0)
-
-    @parameterized.parameters(0.4951, 0.4999, 0.5, 0.5049)
-    def test_inside_the_band_it_is_zero(self, cost):
-        self.assertEqual(self._alpha(_RESTORE, cost), 0.0)
-
-    @parameterized.parameters(
-        # 2% and 5% of the target away from it, of the 10% of a full pull
-        (0.51, 0.6), (0.525, 1.5), (0.49, -0.6), (0.475, -1.5))
-    def test_outside_the_band_it_pulls_back_in_proportion(self, cost, expected):
-        self.assertAllClose(self._alpha(_RESTORE, cost), expected, rtol=1e-4)
-
-    @parameterized.parameters(
-        (0.5501, 3.0), (1.2, 3.0), (0.4499, -3.0), (0.1, -3.0))
-    def test_far_away_it_pulls_fully(self, cost, expected):
-        self.assertAllClose(self._alpha(_EXITS, cost), expected)
-
-
-class AveragesTest(tf.test.TestCase):
-
-    def test_update_by_hand(self):
-        averages = step.Averages()
-        averages.reset(cost=1.2, skip_ratio=0.0)
-        averages.update(0.2, 1.0)
-        self.assertAllClose(averages.cost, 0.95 * 1.2 + 0.05 * 0.2)
-        self.assertAllClose(averages.skip_ratio, 0.05)
-        averages.update(tf.constant(0.2), tf.constant(1.0))
-        self.assertAllClose(averages.skip_ratio, 0.95 * 0.05 + 0.05)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""Tests of alpha and the running means that steer it, with values by hand."""
+
+import math
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from ddi_tf import steering
+
+
+class SteeringTest(tf.test.TestCase, parameterized.TestCase):
+
+    def _weight(self, cost, target=0.5, alpha=3.0):
+        """(weight, alpha afterwards) of one step at a running cost."""
+        state = steering.Steering(alpha)
+        state.reset(cost, skip_ratio=0.0)
+        weight = state.weight(tf.constant(target))
+        self.assertEqual((weight.shape, weight.dtype), ((), tf.float32))
+        return float(weight), float(state.alpha)
+
+    def test_at_the_target_alpha_stays_and_is_the_weight(self):
+        self.assertAllClose(self._weight(0.5), (3.0, 3.0))
+
+    @parameterized.parameters(
+        # gap, weight / alpha: 5% above and below, then beyond 10%.
+        (0.525, 0.05, 1.5), (0.475, -0.05, 0.5), (0.55, 0.1, 2.0),
+        (0.45, -0.1, 0.0), (0.75, 0.5, 2.0), (0.3, -0.4, 0.0))
+    def test_away_from_it_alpha_moves_and_the_weight_pulls(
+            self, cost, gap, share):
+        weight, alpha = self._weight(cost)
+        self.assertAllClose(alpha, 3.0 * math.exp(gap / 30), rtol=1e-5)
+        self.assertAllClose(weight, alpha * share, rtol=1e-4, atol=1e-5)
+
+    def test_a_gap_counts_as_100_percent_at_most(self):
+        _, alpha = self._weight(cost=1.9)
+        self.assertAllClose(alpha, 3.0 * math.exp(1 / 30))
+
+    def test_it_holds_a_cost_that_answers_to_the_weight(self):
+        # A stand-in for the gates: every batch costs 1.2 - weight / 4, so the
+        # target of 0.7 takes a weight of 2.
+        state = steering.Steering(0.1)
+        state.reset(1.2, skip_ratio=0.0)
+        for _ in range(1000):
+            weight = float(state.weight(tf.constant(0.7)))
+            state.update(1.2 - weight / 4, skip_ratio=0.0)
+        self.assertAllClose(state.cost, 0.7, rtol=0.02)
+        self.assertAllClose(state.alpha, 2.0, rtol=0.1)
+
+    def test_running_means_by_hand(self):
+        state = steering.Steering(1.0)
+        state.reset(cost=1.2, skip_ratio=0.0)
+        state.update(0.2, 1.0)
+        self.assertAllClose(state.cost, 0.95 * 1.2 + 0.05 * 0.2)
+        self.assertAllClose(state.skip_ratio, 0.05)
+        state.update(tf.constant(0.2), tf.constant(1.0))
+        self.assertAllClose(state.skip_ratio, 0.95 * 0.05 + 0.05)
+
+
+if __name__ == "__main__":
+    tf.test.main()
