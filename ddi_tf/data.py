@@ -148,7 +148,7 @@ def _digits(data_dir, download):
     return Dataset(
         "digits", tuple(str(name) for name in digits.target_names),
         Scaling((78.0,) * 3, (82.5,) * 3), False,
-        *_cut(everything, sizes=(1257, 180, 360)))
+        *_cut(everything, sizes=(1077, 360, 360)))
 
 
 def _cifar10(data_dir, download):

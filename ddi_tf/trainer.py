@@ -100,7 +100,8 @@ class Trainer:
             if phase.name == "warmup":  # it ends when this mean has fallen
                 self._steering.reset(self._open_cost, skip_ratio=1.0)
         self._progress.start(phase.name, steps, int(self._phase_step))
-        record, done = None, False
+        # A run that was stopped after a phase's last step has only to close it.
+        record, done = None, int(self._phase_step) >= steps
         while not done:
             record, done = self._run_epoch(phase, step, steps, images, labels)
         self._warn_if_unfinished(phase)

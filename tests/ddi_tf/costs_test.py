@@ -26,6 +26,13 @@ class CostTableTest(tf.test.TestCase):
     def test_base_is_stem_blocks_and_head_only(self):
         self.assertEqual(_TABLE.base, 1000 + 5 + 340 + 900 + 9)
 
+    def test_everything_is_all_gates_and_all_exits_too(self):
+        self.assertEqual(
+            _TABLE.everything, _TABLE.base + (1 + 2) + (10 + 20) + 7)
+        spent = costs.spent(_TABLE, _decisions([[1, 1]], [[[1]], [[1]]]))
+        self.assertAllEqual(
+            costs.full_path(_TABLE, spent), [_TABLE.everything])
+
     def test_answers_are_the_exits_and_then_the_head(self):
         self.assertEqual(_TABLE.answers, (7, 9))
 

@@ -24,7 +24,7 @@ class DigitsTest(tf.test.TestCase):
         cls.splits = [getattr(cls.dataset, name) for name in data.SPLITS]
 
     def test_splits_have_their_sizes_and_types(self):
-        for split, size in zip(self.splits, (1257, 180, 360)):
+        for split, size in zip(self.splits, (1077, 360, 360)):
             self.assertEqual(split.images.shape, (size, 32, 32, 3))
             self.assertEqual(split.labels.shape, (size,))
             self.assertEqual(split.images.dtype, np.uint8)

@@ -46,6 +46,26 @@ class SteeringTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(state.cost, 0.7, rtol=0.02)
         self.assertAllClose(state.alpha, 2.0, rtol=0.1)
 
+    def test_alpha_stays_finite_when_the_target_is_out_of_reach(self):
+        state = steering.Steering(1.0)
+        state.reset(0.4, skip_ratio=1.0)
+
+        @tf.function
+        def steps():  # ten epochs of CIFAR-10
+            weight = 0.0
+            for _ in tf.range(3510):
+                weight = state.weight(0.2)
+            return weight
+        self.assertTrue(math.isfinite(steps()), float(state.alpha))
+
+    def test_nothing_of_it_reaches_a_gradient(self):
+        state, x = steering.Steering(1.0), tf.Variable(3.0)
+        with tf.GradientTape() as tape:
+            state.update(tf.stop_gradient(x), 0.0)
+            weight = state.weight(tf.constant(0.5))
+            loss = weight * x
+        self.assertAllClose(tape.gradient(loss, x), weight)
+
     def test_running_means_by_hand(self):
         state = steering.Steering(1.0)
         state.reset(cost=1.2, skip_ratio=0.0)

@@ -14,7 +14,7 @@ from ddi_tf import steering
 from ddi_tf import step
 
 _BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
-_BATCH = 8
+_BATCH, _TARGET = 8, 0.5
 _SCALING = data.Scaling((127.0,) * 3, (64.0,) * 3)
 
 
@@ -40,7 +40,7 @@ def _batch():
             tf.constant(generator.permutation(12)[:_BATCH], tf.int32),
             tf.constant(generator.integers(0, 9, [_BATCH, 2]), tf.int32),
             tf.constant(generator.random(_BATCH) < 0.5),
-            tf.constant(0.01), tf.constant(0.5))
+            tf.constant(0.01), tf.constant(_TARGET))
 
 
 def _no_loss(net, *_):
@@ -92,6 +92,26 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
             "base": base, "warmup": gated | {"open_loss"}, "skip": priced,
             "restore": priced, "exits": priced})
 
+    @parameterized.parameters((_SKIP, 1), (_RESTORE, 1), (_EXITS, 4))
+    def test_work_is_priced_once_per_answer(self, phase, answers):
+        metrics = {key: float(value)
+                   for key, value in self.metrics[phase][0].items()}
+        # The running means began at 1; more than 10% above the target, the
+        # weight is twice alpha.
+        cost = (metrics["cost"] - 0.95) / 0.05
+        self.assertGreater(metrics["cost"], 1.1 * _TARGET)
+        self.assertAllClose(
+            metrics["resource_loss"], answers * 2 * metrics["alpha"] * cost,
+            rtol=1e-4)
+
+    def test_cost_is_that_of_the_network(self):
+        table = self.net.costs
+        for phase in (_WARMUP, _SKIP, _RESTORE, _EXITS):
+            cost = (float(self.metrics[phase][0]["cost"]) - 0.95) / 0.05
+            self.assertBetween(
+                cost, (table.stem + sum(table.answers)) / table.base,
+                table.everything / table.base + 1e-4)
+
     def test_same_images_are_learnt(self):
         for phase in (_BASE, _EXITS):
             first, second = self.metrics[phase]
@@ -111,6 +131,13 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
     def test_gates_learn(self, *phase):
         self._assert_changed(
             phases.Phase(*phase), self.net.gate_variables)
+
+    @parameterized.parameters(_WARMUP, _SKIP, _RESTORE, _EXITS)
+    def test_gates_that_learn_keep_the_statistics_of_their_batches(
+            self, *phase):
+        self._assert_changed(phases.Phase(*phase), [
+            variable for gate in self.net.channel_gates.values()
+            for variable in gate.non_trainable_variables])
 
     @parameterized.parameters(_BASE, _SKIP, _RESTORE, _EXITS)
     def test_weights_learn(self, *phase):

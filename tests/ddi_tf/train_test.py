@@ -185,7 +185,7 @@ class TrainTest(tf.test.TestCase):
         self._assert_one_clear_line(
             self.commands.run(
                 *_WHOLE, "--train_batch_size=5000", f"--run={path}"),
-            r"`train_batch_size` must lie in 1\.\.1257.*Received: 5000")
+            r"`train_batch_size` must lie in 1\.\.1077.*Received: 5000")
         self.assertFalse(path.exists())
 
     def test_run_that_is_a_file_is_one_line(self):
@@ -205,6 +205,7 @@ class TrainTest(tf.test.TestCase):
         result = self.commands.run(
             *_SMALL, "--train_warmup_epochs=0.1", "--train_skip_epochs=0",
             "--train_restore_epochs=0", "--train_exits_epochs=0",
+            "--nomodel_channel_gates", "--nomodel_exits",
             f"--train_base_checkpoint={self.path}", f"--run={path}")
         self.assertEqual(result.returncode, 0, result.stderr)
         key = "network/stem/conv/kernel/.ATTRIBUTES/VARIABLE_VALUE"

@@ -6,16 +6,19 @@ import math
 import pathlib
 import shutil
 import tempfile
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from ddi_tf import data
 from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import phases
 from ddi_tf import run_folder
+from ddi_tf import steering
 from ddi_tf import trainer
 
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
@@ -114,7 +117,14 @@ class WholeRunTest(_TrainerTest):
         super().setUpClass()
         root = pathlib.Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, root)
-        cls.whole = _Run(root / "whole").to_the_end()
+        with mock.patch.object(logging, "warning") as warning:
+            with mock.patch.object(
+                    data.Sampler, "draw", autospec=True,
+                    side_effect=data.Sampler.draw) as draw:
+                cls.whole = _Run(root / "whole").to_the_end()
+        cls.draws = [call.args[1] for call in draw.call_args_list]
+        cls.warnings = [call.args[0] % call.args[1:]
+                        for call in warning.call_args_list]
         # In the middle of the first epoch of the skip phase.
         _Run(root / "cut", at=2).interrupted()
         cls.resumed = _Run(root / "cut").to_the_end()
@@ -146,6 +156,9 @@ class WholeRunTest(_TrainerTest):
         self.assertAllClose(ours["tune_mean_macs"], theirs["tune_mean_macs"])
         self.assertEqual(ours["tune_accuracy"], theirs["tune_accuracy"])
 
+    def test_no_draw_is_used_twice(self):
+        self.assertEqual(self.draws, list(range(16)))
+
     def test_every_epoch_has_a_record(self):
         self.assertEqual(
             [(r["phase"], r["step"], r["phase_step"])
@@ -160,7 +173,14 @@ class WholeRunTest(_TrainerTest):
             self.assertLen(record["tune"]["exit_accuracy"], 3)
             self.assertEqual(set(record["train"]), {
                 "loss", "accuracy_loss", "resource_loss", "accuracy", "cost",
-                "skip_ratio"})
+                "alpha", "skip_ratio"})
+
+    def test_phases_that_end_far_from_the_target_say_so(self):
+        self.assertLen(self.warnings, 2)
+        for phase, warning in zip(("skip", "exits"), self.warnings):
+            self.assertRegex(
+                warning, rf"phase {phase} ended at a cost of \d\.\d+; the "
+                r"target is 0\.500\. Give it more epochs")
 
     def test_progress_is_told_of_every_step(self):
         self.assertEqual(self.whole.progress.starts, [
@@ -244,16 +264,19 @@ class PlainTest(_TrainerTest):
         self.assertEqual(_Run(path, _PLAIN, _BASE_ONLY).resumed_from, 4)
 
 
-class EarlyEndTest(_TrainerTest):
+class WarmupTest(_TrainerTest):
 
-    def test_skip_phase_ends_at_its_target(self):
+    def test_warmup_ends_when_the_gates_are_open(self):
         config = dataclasses.replace(_PLAIN, layer_gates=True)
-        schedule = dataclasses.replace(
-            _SCHEDULE, epochs={"skip": 2}, target_cost=2.0)
-        run = _Run(self._path(), config, schedule).to_the_end()
-        self.assertEqual(run.progress.steps, 1)
-        record, = run.metrics
-        self.assertEqual((record["phase"], record["phase_step"]), ("skip", 1))
+        schedule = dataclasses.replace(_SCHEDULE, epochs={"warmup": 5})
+        run = _Run(self._path(), config, schedule)
+        run.network.layer_gate.score.bias.assign([9.0])
+        with mock.patch.object(steering, "_EMA_DECAY", 0.5):
+            run.to_the_end()
+        # The mean falls from 1 by half each step: 1 / 64, then 1 / 128.
+        self.assertEqual(run.progress.steps, 7)
+        self.assertEqual([r["step"] for r in run.metrics], [4, 7])
+        self.assertTrue(run.folder.has_phase("warmup"))
 
 
 class ResumeTest(_TrainerTest):
