@@ -97,7 +97,7 @@ class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(self._rate(_RESTORE, step), expected)
 
     @parameterized.parameters(
-        (0, 0.02), (25, 0.01 * (1 + math.sqrt(0.5))), (100, 0.0))
+        (0, 0.006), (25, 0.003 * (1 + math.sqrt(0.5))), (100, 0.0))
     def test_exits_phase_is_a_whole_cosine(self, step, expected):
         self.assertAllClose(self._rate(_EXITS, step), expected)
 
