@@ -36,6 +36,12 @@ class CostTable(NamedTuple):
                 + sum(self.exits))
 
     @property
+    def least(self):
+        """Cost with every gate closed and all exits evaluated, none taken."""
+        return (self.stem + sum(self.skips) + sum(self.layer_gates)
+                + sum(self.answers))
+
+    @property
     def answers(self):
         """[E + 1] cost of each answer by itself: exits, then the head."""
         return (*self.exits, self.head)

@@ -62,8 +62,8 @@ class Exit(tf_keras.layers.Layer):
 
     def call(self, features, training=False):
         """[B, H, W, C] float, H and W multiples of 4 -> [B, classes] logits."""
-        cell = features.shape[1] // GRID
-        if cell > 1:
+        cell = [features.shape[1] // GRID, features.shape[2] // GRID]
+        if max(cell) > 1:
             features = tf.nn.avg_pool2d(features, cell, cell, "VALID")
         x = self.conv(features, training)
         return self.dense(tf.reshape(x, [-1, GRID * GRID * self.channels]))

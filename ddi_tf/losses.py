@@ -33,7 +33,9 @@ def with_exits(head_loss, exit_losses):
     """
     total = head_loss
     for loss in exit_losses:
-        total += tf.stop_gradient(head_loss / loss) * loss
+        # A memorised batch can have a loss of exactly 0.
+        weight = tf.math.divide_no_nan(head_loss, loss)
+        total += tf.stop_gradient(weight) * loss
     return total
 
 

@@ -59,7 +59,7 @@ class Schedule:
     joint_lr: float = 0.01
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
-    alpha: float = 1.0
+    alpha: float = 0.1
     target_cost: float = 0.5
     seed: int = 0
 

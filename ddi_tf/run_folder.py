@@ -69,17 +69,22 @@ class RunFolder:
                     f"{self.path} holds a run with another {', '.join(changed)}"
                     ". Give the same flags to go on with it, or another --run.")
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "flags.cfg", flags_text)
-        write_atomically(self._file, json.dumps(
-            {**settings, "commit": commit()}, indent=1))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path / "flags.cfg", flags_text)
+            write_atomically(self._file, json.dumps(
+                {**settings, "commit": commit()}, indent=1))
+        except OSError as error:
+            raise errors.ConfigError(
+                f"--run={self.path} cannot be written ({error.strerror}). Give "
+                "a folder that can.") from None
 
     @property
     def settings(self):
         """run.json as a dict. Raises CheckpointError if there is none."""
         try:
-            return json.loads(self._file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            settings = json.loads(self._file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             raise errors.CheckpointError(
                 f"{self.path} is not a training run: it has no run.json. Give "
                 "the folder that `python -m ddi_tf.train --run=...` wrote."
@@ -88,10 +93,27 @@ class RunFolder:
             raise errors.CheckpointError(
                 f"{self._file} cannot be read as JSON ({error}); restore it or "
                 "train again.") from None
+        if not isinstance(settings, dict) or "network" not in settings:
+            raise errors.CheckpointError(
+                f"{self._file} is not a training run's: it has no network. "
+                "Restore it or train again.")
+        return settings
 
     @property
     def network_config(self):
         return network_lib.NetworkConfig.from_dict(self.settings["network"])
+
+    @property
+    def latest_checkpoint(self):
+        """Prefix of the newest checkpoint that is there, or None.
+
+        Found by its files, so that deleting a damaged one falls back on the
+        one before it.
+        """
+        # TensorFlow writes the index last.
+        found = {int(path.stem.removeprefix("ckpt-")): str(path.with_suffix(""))
+                 for path in self.path.glob("checkpoints/ckpt-*.index")}
+        return found[max(found)] if found else None
 
     def manager(self, checkpoint):
         """The manager of the last checkpoints of a `tf.train.Checkpoint`."""
@@ -129,7 +151,7 @@ class RunFolder:
         """
         network = network_lib.Network(self.network_config)
         prefix = (self.phase_prefix(phase) if phase else
-                  tf.train.latest_checkpoint(str(self.path / "checkpoints")))
+                  self.latest_checkpoint)
         restore(tf.train.Checkpoint(network=network), prefix, self.path)
         return network
 

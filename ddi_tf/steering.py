@@ -20,6 +20,10 @@ _EMA_DECAY = 0.95  # of the running means
 # T: steps in which a gap of 100% multiplies alpha by e.
 _ALPHA_STEPS = 30.0
 
+# A price of work that is never worth it, and one that is always: beyond these
+# alpha would only have a longer way back.
+_ALPHA_RANGE = (1e-3, 1e2)
+
 # Gap at which the weight has doubled, or fallen to 0; it goes no further.
 _FULL_PULL = 0.1
 
@@ -60,6 +64,7 @@ class Steering(tf.Module):
             Scalar float32 >= 0.
         """
         gap = tf.clip_by_value((self.cost - target) / target, -1.0, 1.0)
-        self.alpha.assign(self.alpha * tf.exp(gap / _ALPHA_STEPS))
+        self.alpha.assign(tf.clip_by_value(
+            self.alpha * tf.exp(gap / _ALPHA_STEPS), *_ALPHA_RANGE))
         return self.alpha * (
             1 + tf.clip_by_value(gap / _FULL_PULL, -1.0, 1.0))

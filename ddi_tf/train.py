@@ -73,7 +73,7 @@ _SMOOTHING = flags.DEFINE_float(
     "classes.", lower_bound=0, upper_bound=1)
 
 _ALPHA = flags.DEFINE_float(
-    "loss_alpha", 1.0, "Weight of the resource loss (Eq. 5) "
+    "loss_alpha", 0.1, "Weight of the resource loss (Eq. 5) "
     "that the skip phase begins with; it is steered from there.", lower_bound=0)
 _TARGET = flags.DEFINE_float(
     "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
@@ -99,23 +99,25 @@ def _train():
     schedule = _schedule()
     network = network_lib.Network(config)
     folder = run_folder.RunFolder(_RUN.value)
-    folder.create({
-        "network": dataclasses.asdict(config),
-        "schedule": dataclasses.asdict(schedule),
-        "data": {"name": dataset.name, "label_names": dataset.label_names,
-                 "scaling": dataset.scaling._asdict()},
-        "deterministic": _DETERMINISTIC.value,
-    }, flags.FLAGS.flags_into_string())
-    if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
+    if _BASE_CHECKPOINT.value:
         run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
-        folder.save_phase("base", network)
-    logging.info(
-        "%s: %.1f M MACs, %d parameters, %d training images, run in %s",
-        f"{config.backbone}{config.depth}", network.costs.base / 1e6,
-        network.count_params(), len(dataset.train.images), folder.path)
     with progress.TrainingProgress() as bar:
         run = trainer.Trainer(
             folder, network, dataset, schedule, bar, _JIT.value)
+        # Only now: settings that make no run leave no folder behind.
+        folder.create({
+            "network": dataclasses.asdict(config),
+            "schedule": dataclasses.asdict(schedule),
+            "data": {"name": dataset.name, "label_names": dataset.label_names,
+                     "scaling": dataset.scaling._asdict()},
+            "deterministic": _DETERMINISTIC.value,
+        }, flags.FLAGS.flags_into_string())
+        if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
+            folder.save_phase("base", network)
+        logging.info(
+            "%s%d: %.1f M MACs, %d parameters, %d training images, run in %s",
+            config.backbone, config.depth, network.costs.base / 1e6,
+            network.count_params(), len(dataset.train.images), folder.path)
         if step := run.resume():
             logging.info("going on from step %d", step)
         try:

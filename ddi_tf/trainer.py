@@ -1,13 +1,13 @@
 """Takes a network through its phases, and can be stopped at any step."""
 
 import math
-import time
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
 from ddi_tf import data
+from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import phases
 from ddi_tf import run_folder
@@ -52,12 +52,19 @@ class Trainer:
         self._steering = steering.Steering(schedule.alpha)
         table = network.costs
         self._open_cost = table.everything / table.base
+        if any(phase.priced for phase in self._phases) and (
+                schedule.target_cost < table.least / table.base):
+            raise errors.ConfigError(
+                "`target_cost` must be above what is left with every gate "
+                f"closed, {table.least / table.base:.3f} of the base network. "
+                f"Received: {schedule.target_cost}")
+        self._epoch = epoch_means.EpochMeans()
         # Which phase, steps done in it, steps done in all.
         self._phase, self._phase_step, self._step = (
             tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3))
         self._checkpoint = tf.train.Checkpoint(
             network=network, optimizer=self._optimizer,
-            steering=self._steering, phase=self._phase,
+            steering=self._steering, epoch=self._epoch, phase=self._phase,
             phase_step=self._phase_step, step=self._step)
         self._manager = folder.manager(self._checkpoint)
         self._tracers = {
@@ -66,10 +73,12 @@ class Trainer:
 
     def resume(self):
         """Goes on from the folder's last checkpoint; returns the step, or 0."""
-        prefix = self._manager.latest_checkpoint
+        prefix = self._folder.latest_checkpoint
         if prefix:
             run_folder.restore(self._checkpoint, prefix, self._folder.path)
-            self._folder.drop_metrics_after(int(self._step))
+        # The line of an epoch that was not yet closed is written again.
+        self._folder.drop_metrics_after(
+            int(self._step) - (1 if self._epoch.steps else 0))
         return int(self._step)
 
     def save(self):
@@ -100,10 +109,13 @@ class Trainer:
             if phase.name == "warmup":  # it ends when this mean has fallen
                 self._steering.reset(self._open_cost, skip_ratio=1.0)
         self._progress.start(phase.name, steps, int(self._phase_step))
-        # A run that was stopped after a phase's last step has only to close it.
-        record, done = None, int(self._phase_step) >= steps
-        while not done:
-            record, done = self._run_epoch(phase, step, steps, images, labels)
+        record = None
+        while True:
+            if self._epoch.steps and self._at_epoch_end(phase, steps):
+                record = self._close_epoch(phase, steps)
+            if self._is_over(phase, steps):
+                break
+            self._run_step(phase, step, steps, images, labels)
         self._warn_if_unfinished(phase)
         # Phase and step move together, so that no checkpoint stands between.
         self._phase.assign_add(1)
@@ -112,41 +124,49 @@ class Trainer:
         self.save()
         return record
 
-    def _run_epoch(self, phase, step, steps, images, labels):
-        """Up to the end of an epoch or phase: (record, phase done)."""
-        metrics, started, count, done = {}, time.monotonic(), 0, False
-        while not done:
-            index = int(self._phase_step)
-            rate = phases.learning_rate(phase, self._schedule, index, steps)
-            target = phases.target(
-                phase, self._schedule, self._open_cost, index, steps)
-            draw = self._sampler.draw(int(self._step))
-            result = step(images, labels, *map(tf.constant, draw),
-                          tf.constant(rate, tf.float32),
-                          tf.constant(target, tf.float32))
-            result = {name: float(value) for name, value in result.items()}
-            self._check_finite(phase, result)
-            for name, value in result.items():
-                metrics[name] = metrics.get(name, 0.0) + value
-            count += 1
-            self._step.assign_add(1)
-            self._phase_step.assign_add(1)
-            self._progress.update(result)
-            done = index + 1 >= steps or phases.is_done(
-                phase, float(self._steering.skip_ratio))
-            if (index + 1) % self._sampler.steps_per_epoch == 0:
-                break
-        means = {name: value / count for name, value in metrics.items()}
-        record = self._record(phase, means, rate, time.monotonic() - started)
-        self._folder.append_metrics(record)
-        if not done:
-            self.save()
-        return record, done
+    def _run_step(self, phase, step, steps, images, labels):
+        index = int(self._phase_step)
+        target = phases.target(
+            phase, self._schedule, self._open_cost, index, steps)
+        result = step(
+            images, labels,
+            *map(tf.constant, self._sampler.draw(int(self._step))),
+            tf.constant(self._rate(phase, steps), tf.float32),
+            tf.constant(target, tf.float32))
+        result = {name: float(value) for name, value in result.items()}
+        self._check_finite(phase, result["loss"])
+        self._epoch.add(result)
+        self._step.assign_add(1)
+        self._phase_step.assign_add(1)
+        self._progress.update(result)
 
-    def _record(self, phase, means, rate, seconds):
+    def _rate(self, phase, steps):
+        return phases.learning_rate(
+            phase, self._schedule, int(self._phase_step), steps)
+
+    def _is_over(self, phase, steps):
+        return int(self._phase_step) >= steps or phases.is_done(
+            phase, float(self._steering.skip_ratio))
+
+    def _at_epoch_end(self, phase, steps):
+        return (int(self._phase_step) % self._sampler.steps_per_epoch == 0
+                or self._is_over(phase, steps))
+
+    def _close_epoch(self, phase, steps):
+        """Evaluates, writes the epoch's line, saves; returns the line."""
+        record = self._record(phase, self._rate(phase, steps))
+        self._epoch.reset()
+        self._folder.append_metrics(record)
+        self.save()
+        return record
+
+    def _record(self, phase, rate):
         """One line of metrics.jsonl: train means, and the tune split."""
         gated = phase.gates or phase.exits
         tune = self._tracers[not gated].collect(self._dataset.tune)
+        # The loss of a step is that of the weights before its update.
+        self._check_finite(phase, float(tune.logits.sum()))
+        means, seconds = self._epoch.means, self._epoch.seconds
         table = self._network.costs
         record = {
             "phase": phase.name, "step": int(self._step),
@@ -183,13 +203,13 @@ class Trainer:
         return math.ceil(self._schedule.epochs[phase.name]
                          * self._sampler.steps_per_epoch)
 
-    def _check_finite(self, phase, result):
-        if not math.isfinite(result["loss"]):
+    def _check_finite(self, phase, value):
+        if not math.isfinite(value):
             raise errors.TrainingError(
-                f"the loss is {result['loss']} at step {int(self._step)} "
-                f"(phase {phase.name}). The last checkpoint in "
-                f"{self._folder.path} is intact: lower --train_base_lr or "
-                "--train_joint_lr and start a new --run.")
+                f"the loss is {value} at step {int(self._step)} (phase "
+                f"{phase.name}). What was saved before in {self._folder.path} "
+                "is intact: lower --train_base_lr or --train_joint_lr and "
+                "start a new --run.")
 
     def _warn_if_unfinished(self, phase):
         cost, skipped, target = (
