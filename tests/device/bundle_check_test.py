@@ -161,9 +161,10 @@ class RefusedTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("same_name", step(1, name="block0"), "step names are not unique"),
-        ("no_way", step(0, variants=()), "block0: expected at least one variant"),
-        ("no_group", step(2, groups=0), "block2: expected .* 1 to 65536 groups|but "
-         "no gate that chooses"),
+        ("no_way", step(0, variants=()),
+         "block0: expected at least one variant"),
+        ("no_group", step(2, groups=0),
+         "block2: expected .* 1 to 65536 groups|but no gate that chooses"),
         ("groups_without_end", step(0, groups=1 << 60),
          "block0: expected .* groups, found 2 and|graph block0_channel_gate"),
         ("same_graph_twice", step(2, variants=(
