@@ -93,20 +93,16 @@ def may_ask(step, spare):
     return step.layer_gate + step.channel_gate + least <= spare
 
 
-def cheapest_variant(variants, prices, wanted, spare):
-    """Index of the cheapest affordable variant that covers `wanted`, or None.
+def cheapest_variant(variants, prices, wanted):
+    """Index of the cheapest variant that covers `wanted`, or None.
 
     Args:
         variants: `bundle.Variant`s.
         prices: their MACs.
         wanted: channel groups that must run, ascending tuple.
-        spare: MACs that may be spent.
     """
-    best = None
-    for index, variant in enumerate(variants):
-        covers = (set(wanted) <= set(variant.groups) if variant.masked
-                  else wanted == variant.groups)
-        if covers and prices[index] <= spare and (
-                best is None or prices[index] < prices[best]):
-            best = index
-    return best
+    covering = [
+        index for index, variant in enumerate(variants)
+        if (set(wanted) <= set(variant.groups) if variant.masked
+            else wanted == variant.groups)]
+    return min(covering, key=lambda index: prices[index], default=None)

@@ -5,14 +5,14 @@ channels -> exit test (Dual Dynamic Inference, Section 3).
 """
 
 import dataclasses
+import functools
 import math
 import time
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
 from device import budget
-from device import bundle as bundle_lib
 from device import errors
 from device import runtime
 
@@ -42,15 +42,41 @@ class _Node(NamedTuple):
     macs: int
 
 
-class _Block(NamedTuple):
-    """A `bundle.Step` with its graphs at hand."""
+class _Block:
+    """A `bundle.Step` with its graphs and prices at hand.
 
-    step: bundle_lib.Step
-    layer_gate: Optional[_Node]
-    channel_gate: Optional[_Node]
-    variants: tuple
-    skip: Optional[_Node]
-    exit: Optional[_Node]
+    Args:
+        step: `bundle.Step`.
+        prices: `budget.StepCosts`.
+        reserve: MACs to keep for the way to an answer behind the block.
+        onward: MACs of the cheapest way to the answer after the block's exit.
+        nodes: graph name -> `_Node`.
+    """
+
+    def __init__(self, step, prices, reserve, onward, nodes):
+        self.step, self.prices = step, prices
+        self.reserve, self.onward = reserve, onward
+        self.layer_gate = nodes.get(step.layer_gate)
+        self.channel_gate = nodes.get(step.channel_gate)
+        self.variants = tuple(nodes[v.graph] for v in step.variants)
+        self.skip, self.exit = nodes.get(step.skip), nodes.get(step.exit)
+        # Few sets of groups occur; bounded, since a block can have many.
+        self.choose = functools.lru_cache(maxsize=1024)(self._choose)
+
+    def _choose(self, groups):
+        """Index of the cheapest variant that runs `groups`; None for SKIPPED.
+
+        Raises:
+            ValueError: `groups` is no ascending tuple of the block's groups.
+        """
+        if groups == SKIPPED:
+            return None
+        if list(groups) != sorted(set(groups) & set(range(self.step.groups))):
+            raise ValueError(
+                "`forced` needs an ascending tuple of groups below "
+                f"{self.step.groups} for {self.step.name}. Received: {groups}")
+        return budget.cheapest_variant(
+            self.step.variants, self.prices.variants, groups)
 
 
 class Controller:
@@ -75,11 +101,9 @@ class Controller:
         plan = bundle.manifest.plan
         self.stem, self.head = nodes[plan.stem], nodes[plan.head]
         self.blocks = tuple(
-            _Block(step, nodes.get(step.layer_gate),
-                   nodes.get(step.channel_gate),
-                   tuple(nodes[variant.graph] for variant in step.variants),
-                   nodes.get(step.skip), nodes.get(step.exit))
-            for step in plan.steps)
+            _Block(*step, nodes) for step in zip(
+                plan.steps, self.costs.steps, self.costs.to_answer,
+                self.costs.past_exit, strict=True))
         self.state_shape = next(
             (spec.outputs[1].shape for spec in bundle.graphs.values()
              if spec.role == "layer_gate"), None)
@@ -151,12 +175,10 @@ class Controller:
             raise ValueError(f"`forced` needs {len(self.blocks)} entries, "
                              f"one per block. Received: {len(forced)}")
         for groups, block in zip(forced or (), self.blocks):
-            if not isinstance(groups, tuple) or list(groups) != sorted(
-                    set(groups) & set(range(block.step.groups))):
-                raise ValueError(
-                    f"`forced` needs an ascending tuple of groups below "
-                    f"{block.step.groups} for {block.step.name}. "
-                    f"Received: {groups}")
+            if not isinstance(groups, tuple):
+                raise ValueError("`forced` needs a tuple of groups for "
+                                 f"{block.step.name}. Received: {groups}")
+            block.choose(groups)
 
 
 class _Walk:
@@ -174,43 +196,39 @@ class _Walk:
         controller = self._controller
         features = self._execute(
             controller.stem, controller.prepare(image)).view()
-        for index, block in enumerate(controller.blocks):
-            groups, choice = self._decide(index, block, features)
+        for block in controller.blocks:
+            groups, choice = self._decide(block, features)
             self.path.append(groups)
             if choice is not None:
-                inputs = [features]
+                mask = ()
                 if block.step.variants[choice].masked:
-                    inputs.append(_mask(groups, block.step.groups))
+                    mask = (_mask(groups, block.step.groups),)
                 features = self._execute(
-                    block.variants[choice], *inputs).view()
+                    block.variants[choice], features, *mask).view()
             elif block.skip is not None:
                 features = self._execute(block.skip, features).view()
             if block.exit is not None:
-                logits = self._leave(block.exit, features,
-                                     controller.costs.past_exit[index])
+                logits = self._leave(block.exit, features, block.onward)
                 if logits is not None:
                     return block.exit.name, logits
         logits = self._execute(controller.head, features).read()[0]
         return controller.head.name, logits
 
-    def _decide(self, index, block, features):
+    def _decide(self, block, features):
         """(groups that run, which variant runs or None) for one block."""
-        costs = self._controller.costs
-        prices, reserve = costs.steps[index], costs.to_answer[index]
         if not block.step.skippable:
             wanted = (0,)
         elif self._forced is not None:
-            wanted = self._forced[index]
-        elif budget.may_ask(prices, self._left - reserve):
+            wanted = self._forced[len(self.path)]
+        elif budget.may_ask(block.prices, self._left - block.reserve):
             wanted = self._ask(block, features)
         else:
-            wanted = SKIPPED
-        if not wanted:
             return SKIPPED, None
-        choice = budget.cheapest_variant(
-            block.step.variants, prices.variants, wanted,
-            self._left - reserve)
-        return (SKIPPED, None) if choice is None else (wanted, choice)
+        choice = block.choose(wanted)
+        if choice is None or (
+                block.prices.variants[choice] > self._left - block.reserve):
+            return SKIPPED, None
+        return wanted, choice
 
     def _ask(self, block, features):
         """The channel groups that the gates want; SKIPPED for none."""

@@ -49,12 +49,17 @@ class Graph:
             self._interpreter.get_input_details(), spec, "inputs")
         self._outputs = self._matched(
             self._interpreter.get_output_details(), spec, "outputs")
+        # Looked up once: at 100 microseconds a graph, names cost.
+        self._set, self._invoke = (
+            self._interpreter.set_tensor, self._interpreter.invoke)
+        self._views = [self._interpreter.tensor(index)
+                       for index in self._outputs]
 
     def run(self, *inputs):
         """Executes the graph on numpy arrays, in the manifest's order."""
         for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
-        self._interpreter.invoke()
+            self._set(index, value)
+        self._invoke()
 
     def view(self, output=0):
         """Output number `output`, without a copy.
@@ -62,7 +67,7 @@ class Graph:
         It is valid until this graph runs again, which fails while a view is
         still held: drop it first.
         """
-        return self._interpreter.tensor(self._outputs[output])()
+        return self._views[output]()
 
     def read(self, output=0):
         """A copy of output number `output`."""
