@@ -15,6 +15,7 @@ from ddi_tf import step
 
 _BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
 _BATCH, _TARGET = 8, 0.5
+_STEPS = 12  # enough to learn the images, whatever the order of float sums
 _SCALING = data.Scaling((127.0,) * 3, (64.0,) * 3)
 
 
@@ -50,7 +51,7 @@ def _no_loss(net, *_):
 
 
 class PhasesTest(tf.test.TestCase, parameterized.TestCase):
-    """Two steps of every phase; the network goes on from test to test."""
+    """Some steps of every phase; the network goes on from phase to phase."""
 
     @classmethod
     def setUpClass(cls):
@@ -61,7 +62,7 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
         for phase in phases.PHASES:
             before = {v.ref(): v.numpy() for v in cls.net.variables}
             function, batch = _make(cls.net, phase, schedule), _batch()
-            cls.metrics[phase] = [function(*batch) for _ in range(2)]
+            cls.metrics[phase] = [function(*batch) for _ in range(_STEPS)]
             cls.frozen[phase] = {
                 ref for ref, value in before.items()
                 if np.array_equal(ref.deref().numpy(), value)}
@@ -114,9 +115,9 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_same_images_are_learnt(self):
         for phase in (_BASE, _EXITS):
-            first, second = self.metrics[phase]
+            first, *_, last = self.metrics[phase]
             self.assertLess(
-                float(second["accuracy_loss"]), float(first["accuracy_loss"]))
+                float(last["accuracy_loss"]), float(first["accuracy_loss"]))
 
     def test_warmup_leaves_the_backbone_bit_for_bit(self):
         parts = [self.net.stem, *self.net.blocks, self.net.head,
