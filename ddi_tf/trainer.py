@@ -21,7 +21,7 @@ EXIT_TOLERANCE = 0.005
 
 
 # Share of the target that a phase may end away from it without a warning.
-_FAR_FROM_TARGET = 0.05
+_FAR_FROM_TARGET = 0.1
 
 
 class Trainer:
