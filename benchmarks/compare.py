@@ -7,7 +7,6 @@
 point. All see every image in turn, on one thread.
 """
 
-import collections
 import json
 import time
 
@@ -27,6 +26,7 @@ from ddi_tf import data_flags
 from ddi_tf import run_folder
 from device import bundle as bundle_lib
 from device import controller as controller_lib
+from device import summary
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
 _BUNDLE = flags.DEFINE_string("bundle", None, "Its bundle.", required=True)
@@ -44,8 +44,7 @@ def main(argv):
     bundle = bundle_lib.load(_BUNDLE.value)
     content = bundling.whole(folder.load_network("base"))
     with controller_lib.Controller(bundle) as controller:
-        rows = measure(_ways(controller, content, bundle), split,
-                       bundle.manifest)
+        rows = measure(_ways(controller, content, bundle), split, bundle)
     result = {"run": str(folder.path), "commit": settings["commit"],
               "seed": settings["schedule"]["seed"], "split": _SPLIT.value,
               "images": len(split.images), "rows": rows}
@@ -59,7 +58,8 @@ def _ways(controller, content, bundle):
     """name -> callable of one image, returning a `controller.Answer`."""
     whole = monolith.Monolith(content, controller, bundle)
     point = bundle.operating_point("default").thresholds
-    every = tuple((0,) for _ in bundle.manifest.plan.steps)
+    every = tuple(tuple(range(step.groups))
+                  for step in bundle.manifest.plan.steps)
 
     def in_full(image):
         started = time.perf_counter()
@@ -76,41 +76,27 @@ def _ways(controller, content, bundle):
             image, thresholds=point)}
 
 
-def measure(ways, split, manifest):
+def measure(ways, split, bundle):
     """name -> accuracy, cost, skip ratio, exits and latency of each way."""
     for image in split.images[:20]:  # warm-up
         for way in ways.values():
             way(image)
-    answers = {name: [] for name in ways}
-    for image in track(split.images, description="comparing",
-                       console=Console(stderr=True)):
+    summaries = {name: summary.Summary(bundle) for name in ways}
+    latencies = {name: [] for name in ways}
+    for image, label in track(
+            list(zip(split.images, split.labels)), description="comparing",
+            console=Console(stderr=True)):
         for name, way in ways.items():
-            answers[name].append(way(image))
-    full_ms = np.array([answer.latency_ms for answer in answers["in full"]])
-    return {name: _row(name, answers[name], split.labels, full_ms, manifest)
-            for name in ways}
-
-
-def _row(name, answers, labels, full_ms, manifest):
-    latency = np.array([answer.latency_ms for answer in answers])
-    groups = np.array([step.groups for step in manifest.plan.steps])
-    if name == "in full":
-        groups = np.ones_like(groups)
-    run = [np.mean([len(kept) / total
-                    for kept, total in zip(answer.path, groups)])
-           for answer in answers]
-    macs = np.array([answer.macs for answer in answers])
-    return {
-        "accuracy": float(np.mean(
-            [a.label == label for a, label in zip(answers, labels)])),
-        "mean_macs": float(macs.mean()),
-        "mean_macs_of_full": float(macs.mean() / manifest.base_macs),
-        "skip_ratio": float(1 - np.mean(run)),
-        "exits": dict(collections.Counter(a.exit for a in answers)),
-        "latency_ms_mean": float(latency.mean()),
-        "latency_ms_median": float(np.median(latency)),
-        "latency_ms_p95": float(np.percentile(latency, 95)),
-        "latency_of_full_median": float(np.median(latency / full_ms))}
+            answer = way(image)
+            summaries[name].add(answer, label)
+            latencies[name].append(answer.latency_ms)
+    latencies = {name: np.array(values) for name, values in latencies.items()}
+    return {name: {
+        **summaries[name].values(),
+        "latency_ms_mean": float(latencies[name].mean()),
+        "latency_of_full_median": float(
+            np.median(latencies[name] / latencies["in full"]))}
+        for name in ways}
 
 
 def _print(result, dataset):
@@ -123,7 +109,7 @@ def _print(result, dataset):
     for name, row in result["rows"].items():
         table.add_row(
             name, f"{100 * row['accuracy']:.2f}%", f"{row['mean_macs']:,.0f}",
-            f"{100 * row['mean_macs_of_full']:.1f}%",
+            f"{100 * row['mean_macs_of_base']:.1f}%",
             f"{100 * row['skip_ratio']:.1f}%",
             f"{row['latency_ms_mean']:.3f} ms",
             f"{100 * row['latency_of_full_median']:.0f}%",

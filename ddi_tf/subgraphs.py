@@ -88,10 +88,10 @@ def _step(network, index, max_variants):
     layer_gate = channel_gate = skip = exit_ = None
     groups = 1
     if network.layer_gate is not None:
+        state = network.layer_gate.initial_state(1)
         layer_gate = Subgraph(
             f"layer_gate_{block.in_shape[-1]}", "layer_gate",
-            network.layer_gate,
-            {**inputs, "state": (1, 2 * network.layer_gate.hidden)},
+            network.layer_gate, {**inputs, "state": tuple(state.shape)},
             table.layer_gates[index])
     if block.name in network.channel_gates:
         gate = network.channel_gates[block.name]

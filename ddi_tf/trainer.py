@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import epoch_means
 from ddi_tf import errors
@@ -18,7 +19,6 @@ from ddi_tf import traces
 
 # Accuracy that the default operating point may give up by leaving early.
 EXIT_TOLERANCE = 0.005
-
 
 # Share of the target that a phase may end away from it without a warning.
 _FAR_FROM_TARGET = 0.1
@@ -105,9 +105,9 @@ class Trainer:
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._dataset.scaling, self._jit_compile)
-        if not int(self._phase_step):
-            if phase.name == "warmup":  # it ends when this mean has fallen
-                self._steering.reset(self._open_cost, skip_ratio=1.0)
+        # Warm-up ends when this mean has fallen.
+        if phase.name == "warmup" and not int(self._phase_step):
+            self._steering.reset(self._open_cost, skip_ratio=1.0)
         self._progress.start(phase.name, steps, int(self._phase_step))
         record = None
         while True:
@@ -178,9 +178,8 @@ class Trainer:
                 "exit_accuracy": [round(float(a), 5)
                                   for a in tune.accuracy[:-1]],
                 "skip_ratio": round(float(tune.skip_ratio), 5),
-                "cost": round(float(
-                    tune.spent[:, -1].mean() + sum(table.answers))
-                    / table.base, 5)}}
+                "cost": round(float(costs.full_path(
+                    table, tune.spent).mean()) / table.base, 5)}}
         logging.info(
             "%s step %d: loss %.4f, tune accuracy %.2f%%, skip ratio %.1f%%, "
             "cost %.3f of base, %.0f s", phase.name, record["step"],

@@ -12,6 +12,7 @@ import os
 import pathlib
 from typing import Optional
 
+from device import bundle_check
 from device import errors
 from device import typed_json
 
@@ -157,7 +158,6 @@ def load(folder):
         BundleError: anything missing, altered or inconsistent; names the file,
             what was expected and found, and what to do.
     """
-    from device import bundle_check  # it needs the types above
     folder = pathlib.Path(folder)
     path = folder / MANIFEST
     values = _read_json(path)

@@ -11,6 +11,7 @@ from absl import flags
 from rich.console import Console
 from rich.progress import Progress
 
+from device import budget
 from device import bundle as bundle_lib
 from device import controller as controller_lib
 from device import errors
@@ -62,7 +63,7 @@ def _run():
             bundle, make_graph=lambda spec, content: runtime.Graph(
                 spec, content, num_threads=_THREADS.value)) as controller:
         # A budget that pays for no answer is one error, not one per image.
-        controller_lib.budget.limit(controller.costs, _MAX_MACS.value)
+        budget.limit(controller.costs, _MAX_MACS.value)
         for item in _with_progress(source):
             line = _classify(controller, bundle, item, thresholds, summary)
             print(json.dumps(line), flush=True)
