@@ -1,27 +1,48 @@
-"""What an image costs: MACs of what is executed, as the device counts them.
+"""What an image costs: what is executed, as the device executes it.
 
 A skipped block pays its shortcut alone; a closed layer gate also saves the
 channel gate behind it (Dual Dynamic Inference, Section 3.1).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ddi_tf import resnet
+from ddi_tf import gates
+from ddi_tf import work
+
+
+class Run(NamedTuple):
+    """A block's residual branch, by the fraction m of open channels.
+
+    `opened * [m > 0] + linear * m + square * m^2`.
+    """
+
+    opened: Any
+    linear: Any
+    square: Any
 
 
 class CostTable(NamedTuple):
-    """Costs of one network's subgraphs, in MACs; K blocks, E exits."""
+    """Costs of one network's subgraphs, in one unit; K blocks, E exits."""
 
-    stem: int
+    stem: Any
     layer_gates: tuple    # K
     channel_gates: tuple  # K; 0 where there is none
     skips: tuple          # K: paid by every image
-    runs: tuple           # K resnet.RunMacs: paid on top when the block runs
+    runs: tuple           # K `Run`: paid on top when the block runs
     exits: tuple          # E
     exit_after: tuple     # E block indices
-    head: int
+    head: Any
+
+    def priced(self, price):
+        """This table with `price(cost)` for every cost: another unit."""
+        def each(costs):
+            return tuple(map(price, costs))
+        return CostTable(
+            price(self.stem), each(self.layer_gates), each(self.channel_gates),
+            each(self.skips), tuple(Run(*each(run)) for run in self.runs),
+            each(self.exits), self.exit_after, price(self.head))
 
     @property
     def base(self):
@@ -47,24 +68,26 @@ class CostTable(NamedTuple):
         return (*self.exits, self.head)
 
 
-def mac_table(network, stem_macs):
-    """The `CostTable` of a `network.Network` (while it is being built)."""
+def work_table(network, stem_work):
+    """The `CostTable` of a `network.Network`, in `work.Work`."""
     exit_after = [index for index, block in enumerate(network.blocks)
                   if block.name in network.exits]
+    nothing = work.Work()
     return CostTable(
-        stem=stem_macs,
+        stem=stem_work,
         layer_gates=tuple(
-            network.layer_gate.macs(block.in_shape[-1])
-            if network.layer_gate else 0 for block in network.blocks),
+            network.layer_gate.work(*block.in_shape)
+            if network.layer_gate else nothing for block in network.blocks),
         channel_gates=tuple(
-            network.channel_gates[block.name].macs(*block.in_shape[:2])
-            if network.channel_gates else 0 for block in network.blocks),
-        skips=tuple(block.skip_macs for block in network.blocks),
-        runs=tuple(block.run_macs for block in network.blocks),
-        exits=tuple(network.exits[network.blocks[i].name].macs()
-                    for i in exit_after),
+            network.channel_gates[block.name].work(*block.in_shape[:2])
+            if network.channel_gates else nothing for block in network.blocks),
+        skips=tuple(block.skip_work for block in network.blocks),
+        runs=tuple(block.run_work for block in network.blocks),
+        exits=tuple(
+            network.exits[network.blocks[i].name].work(
+                *network.blocks[i].out_shape[:2]) for i in exit_after),
         exit_after=tuple(exit_after),
-        head=network.head.macs())
+        head=network.head.work(*network.blocks[-1].out_shape[:2]))
 
 
 def spent(table, decisions):
@@ -75,7 +98,8 @@ def spent(table, decisions):
         decisions: `network.Decisions`, hard, [B, K] and K times [B, G_k].
 
     Returns:
-        [B, E + 1] float64 (MACs do not fit float32 exactly); differentiable
+        [B, E + 1] float64, in the table's unit (MACs do not fit float32
+        exactly); differentiable
         with respect to the decisions. Which exits are evaluated, and so paid,
         is chosen later: add `answers` of those (`spent_with_exits`).
     """
@@ -85,7 +109,7 @@ def spent(table, decisions):
         gate = tf.cast(decisions.layers[:, k], tf.float64)
         mask = tf.cast(decisions.masks[k], tf.float64)
         m = tf.reduce_mean(mask, axis=1)
-        executed = (table.channel_gates[k] + run.opened * resnet.opened(mask)
+        executed = (table.channel_gates[k] + run.opened * gates.opened(mask)
                     + run.linear * m + run.square * m * m)
         total += table.layer_gates[k] + table.skips[k] + gate * executed
         if k in table.exit_after:

@@ -3,10 +3,13 @@
 BranchyNet (arXiv:1709.01686); Dual Dynamic Inference, Section 3.2.
 """
 
+import math
+
 import tensorflow as tf
 import tf_keras
 
 from ddi_tf import layers
+from ddi_tf import work
 
 # An exit sees its features on a grid of 4 x 4 cells, whatever the stage.
 GRID = 4
@@ -68,10 +71,14 @@ class Exit(tf_keras.layers.Layer):
         x = self.conv(features, training)
         return self.dense(tf.reshape(x, [-1, GRID * GRID * self.channels]))
 
-    def macs(self):
-        """Multiply-accumulates of one answer."""
-        return (self.conv.macs(GRID, GRID, self.channels)
-                + GRID * GRID * self.channels * self.classes)
+    def work(self, height, width):
+        """`work.Work` of one answer about [H, W, channels]."""
+        grid = (GRID, GRID, self.channels)
+        pooling = work.Work()
+        if (height, width) != (GRID, GRID):
+            pooling = work.traffic((height, width, self.channels), grid)
+        return (pooling + self.conv.work(*grid)
+                + work.dense(math.prod(grid), self.classes))
 
     def get_config(self):
         return {**super().get_config(), "channels": self.channels,
@@ -91,9 +98,10 @@ class Head(tf_keras.layers.Layer):
         del training  # same signature as Exit; nothing here depends on it
         return self.dense(tf.reduce_mean(features, axis=[1, 2]))
 
-    def macs(self):
-        """Multiply-accumulates of one answer."""
-        return self.channels * self.classes
+    def work(self, height, width):
+        """`work.Work` of one answer about [H, W, channels]."""
+        return (work.traffic((height, width, self.channels))
+                + work.dense(self.channels, self.classes))
 
     def get_config(self):
         return {**super().get_config(), "channels": self.channels,

@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import work
+
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
@@ -67,11 +69,14 @@ class ConvBN(tf_keras.layers.Layer):
             x, mean, variance, offset, scale, BATCH_NORM_EPSILON)
         return tf.nn.relu(x) if self.relu else x
 
-    def macs(self, height, width, channels):
-        """Multiply-accumulates of the convolution for one [H, W, C] input."""
+    def work(self, height, width, channels):
+        """`work.Work` for one [H, W, C] input."""
         positions = (same_padding_size(height, self.stride)
                      * same_padding_size(width, self.stride))
-        return positions * self.kernel_size**2 * channels * self.filters
+        kernel = self.kernel_size**2 * channels * self.filters
+        return work.Work(
+            positions * kernel, kernel + self.filters,
+            height * width * channels + positions * self.filters)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters,

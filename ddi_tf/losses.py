@@ -39,14 +39,14 @@ def with_exits(head_loss, exit_losses):
     return total
 
 
-def resource(full_path_macs, base_macs):
+def resource(full_path, base):
     """E of Eq. 5: mean executed cost as a fraction of the base network.
 
     Args:
-        full_path_macs: [B] float64, `costs.full_path`.
-        base_macs: cost of the plain backbone.
+        full_path: [B] float64, `costs.full_path`.
+        base: cost of the plain backbone, in the same unit.
     """
-    return tf.cast(tf.reduce_mean(full_path_macs) / base_macs, tf.float32)
+    return tf.cast(tf.reduce_mean(full_path) / base, tf.float32)
 
 
 def open_gates(probabilities):

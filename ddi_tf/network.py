@@ -101,11 +101,13 @@ class Network(tf_keras.Model):
                 name=f"exit{number}")
             for number, index in enumerate(backbone.exit_after, start=1)
         } if config.exits else {}
-        self.costs = costs.mac_table(self, backbone.stem_macs)
+        # What every subgraph does, and the MACs of it.
+        self.work = costs.work_table(self, backbone.stem_work)
+        self.costs = self.work.priced(lambda work: work.macs)
         self(tf.zeros([1, *config.image_shape]))  # makes every variable
 
     def call(self, images, training=False, train_gates=None, decisions=None,
-             with_exits=True):
+             with_exits=True, thresholds=None):
         """The masked forward.
 
         Args:
@@ -115,13 +117,17 @@ class Network(tf_keras.Model):
             train_gates: the same for the gates; None: as `training`.
             decisions: `Decisions` to obey instead of asking the gates.
             with_exits: whether the exits are evaluated.
+            thresholds: [B, D] from which probabilities count as open, first of
+                the layer gates, then of each block's channel groups; None: one
+                half.
 
         Returns:
             `Outputs`.
         """
         train_gates = training if train_gates is None else train_gates
         x = self.stem(images, training)
-        walk = _Walk(self, tf.shape(images)[0], train_gates, decisions)
+        walk = _Walk(self, tf.shape(images)[0], train_gates, decisions,
+                     self._split(thresholds))
         exit_logits = []
         for index, block in enumerate(self.blocks):
             gate, mask = walk.decide(index, block, x)
@@ -139,13 +145,30 @@ class Network(tf_keras.Model):
             x = block(x, training=training)
         return self.head(x, training)
 
+    @property
+    def decision_count(self):
+        """D: decisions that an image can take, one per block and group."""
+        return len(self.blocks) + sum(self._group_counts)
+
+    @property
+    def _group_counts(self):
+        return [self.channel_gates[block.name].groups
+                if self.channel_gates else 1 for block in self.blocks]
+
+    def _split(self, thresholds):
+        """[B, D] -> `Decisions` of thresholds."""
+        if thresholds is None:
+            thresholds = tf.fill([1, self.decision_count], 0.5)
+        layers, *masks = tf.split(
+            thresholds, [len(self.blocks), *self._group_counts], axis=1)
+        return Decisions(layers, tuple(masks))
+
     def all_open(self, batch_size):
         """`Decisions` that run every block with every channel."""
         return Decisions(
             tf.ones([batch_size, len(self.blocks)]),
-            tuple(tf.ones([batch_size, gate.groups])
-                  for gate in self.channel_gates.values())
-            or (tf.ones([batch_size, 1]),) * len(self.blocks))
+            tuple(tf.ones([batch_size, groups])
+                  for groups in self._group_counts))
 
     @property
     def base_variables(self):
@@ -153,10 +176,15 @@ class Network(tf_keras.Model):
         return _trainable([self.stem, *self.blocks, self.head])
 
     @property
+    def gates(self):
+        """The layer gate, then the channel gates; those that there are."""
+        layer_gate = [self.layer_gate] if self.layer_gate else []
+        return [*layer_gate, *self.channel_gates.values()]
+
+    @property
     def gate_variables(self):
         """Trainable variables of the gates."""
-        layer_gate = [self.layer_gate] if self.layer_gate else []
-        return _trainable([*layer_gate, *self.channel_gates.values()])
+        return _trainable(self.gates)
 
     @property
     def exit_variables(self):
@@ -181,8 +209,9 @@ def _trainable(parts):
 class _Walk:
     """The decisions of one forward pass, collected block by block."""
 
-    def __init__(self, network, batch_size, train_gates, forced):
+    def __init__(self, network, batch_size, train_gates, forced, thresholds):
         self._network, self._forced = network, forced
+        self._thresholds = thresholds
         self._train_gates = train_gates
         self._ones = tf.ones([batch_size, 1])
         self._state = (network.layer_gate.initial_state(batch_size)
@@ -194,9 +223,12 @@ class _Walk:
         """(gate, mask) for `block.call`; None where nothing decides."""
         layer, mask = self._ask(index, block, x)
         has_mask = block.name in self._network.channel_gates
-        hard_layer, hard_mask = (
-            (layer, mask) if self._forced is not None
-            else (gates.straight_through(layer), gates.straight_through(mask)))
+        hard_layer, hard_mask = layer, mask
+        if self._forced is None:
+            hard_layer = gates.straight_through(
+                layer, self._thresholds.layers[:, index:index + 1])
+            hard_mask = gates.straight_through(
+                mask, self._thresholds.masks[index])
         self._soft_layers.append(layer)
         self._soft_masks.append(mask)
         self._hard_layers.append(hard_layer)

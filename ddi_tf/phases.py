@@ -48,6 +48,10 @@ class Schedule:
         joint_lr: peak rate of the phases after it.
         weight_decay: L2 factor on the kernels of W and exits.
         label_smoothing: share of the target spread over all classes.
+        gate_noise: how far from one half the gates' thresholds are drawn while
+            they learn to skip, in [0, 1] (`gates.draw_thresholds`).
+        norm_batches: training batches that batch norm is measured on at the
+            end; 0: its running averages stay.
         alpha: weight of the resource loss that the skip phase begins with.
         target_cost: executed cost to reach, as a fraction of the base network.
         seed: of weights, data order and augmentation.
@@ -59,6 +63,8 @@ class Schedule:
     joint_lr: float = 0.01
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
+    gate_noise: float = 1.0
+    norm_batches: int = 100
     alpha: float = 0.1
     target_cost: float = 0.5
     seed: int = 0
@@ -112,6 +118,17 @@ def target(phase, schedule, open_cost, step, steps):
         return schedule.target_cost
     way = (step + 1) / steps
     return open_cost + way * (schedule.target_cost - open_cost)
+
+
+def gate_noise(phase, schedule, step, steps):
+    """Width of the noise in the gates' thresholds, in [0, 1].
+
+    It grows over the skip phase and is gone at the end of the restore phase:
+    gates learn to be sure, then the weights learn what they decided.
+    """
+    way = (step + 1) / steps
+    share = {"skip": way, "restore": 1 - way}.get(phase.name, 0.0)
+    return schedule.gate_noise * share
 
 
 def is_done(phase, skip_ratio):

@@ -37,9 +37,11 @@ class TrainingProgress:
             phase, total=steps, completed=done, metrics="")
 
     def update(self, metrics):
-        """One more step, with its metrics."""
-        text = (f"loss {metrics['loss']:.3f}  "
-                f"acc {100 * metrics['accuracy']:.0f}%")
+        """One more step, with its metrics; {} where a step has none."""
+        text = ""
+        if metrics:
+            text = (f"loss {metrics['loss']:.3f}  "
+                    f"acc {100 * metrics['accuracy']:.0f}%")
         if "cost" in metrics:  # the base phase skips nothing
             text += (f"  skip {100 * metrics['skip_ratio']:.0f}%"
                      f"  cost {metrics['cost']:.2f}")

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import costs
 from ddi_tf import errors
 from ddi_tf import exits
+from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import work
 
 STAGE_WIDTHS = (16, 32, 64)
 
@@ -20,22 +23,11 @@ STAGE_WIDTHS = (16, 32, 64)
 MASK_SITES = ("output", "inner", "both")
 
 
-class RunMacs(NamedTuple):
-    """MACs of a block's residual branch, by the fraction m of open channels.
-
-    `opened * [m > 0] + linear * m + square * m^2`.
-    """
-
-    opened: int
-    linear: int
-    square: int
-
-
 class Backbone(NamedTuple):
     """What a network is made of, before gates, exits and head."""
 
     stem: layers.ConvBN
-    stem_macs: int
+    stem_work: work.Work
     blocks: list          # of blocks that offer what ResidualBlock offers
     exit_after: tuple     # indices of the blocks that an exit follows
 
@@ -72,7 +64,7 @@ def build(config):
                 name=f"stage{stage}_block{index}")
             blocks.append(block)
             shape = block.out_shape
-    return Backbone(stem, stem.macs(height, width, channels), blocks,
+    return Backbone(stem, stem.work(height, width, channels), blocks,
                     tuple(exit_after))
 
 
@@ -80,11 +72,6 @@ def expand(mask, channels):
     """[B, G] group mask -> [B, 1, 1, channels]; groups are neighbours."""
     mask = tf.repeat(mask, channels // mask.shape[-1], axis=1)
     return mask[:, tf.newaxis, tf.newaxis, :]
-
-
-def opened(mask):
-    """Whether any group is open: `1 - prod_k (1 - mask_k)`, [B, G] -> [B]."""
-    return 1 - tf.reduce_prod(1 - mask, axis=1)
 
 
 class ResidualBlock(tf_keras.layers.Layer):
@@ -170,20 +157,29 @@ class ResidualBlock(tf_keras.layers.Layer):
         return tf.nn.relu(self._shortcut(x, False) + residual)
 
     @property
-    def skip_macs(self):
-        """MACs that are paid whether or not the block runs."""
+    def skip_work(self):
+        """`work.Work` that is done whether or not the block runs."""
         if self.projection is None:
-            return 0
-        return self.projection.macs(*self.in_shape)
+            return work.Work()
+        return self.projection.work(*self.in_shape)
 
     @property
-    def run_macs(self):
-        """`RunMacs` of the residual branch."""
-        first = self.conv1.macs(*self.in_shape)
-        second = self.conv2.macs(*self.out_shape)
-        return {"output": RunMacs(first, second, 0),
-                "inner": RunMacs(0, first + second, 0),
-                "both": RunMacs(0, first, second)}[self.mask_site]
+    def run_work(self):
+        """`costs.Run` of `work.Work` for the residual branch."""
+        nothing, inner = work.Work(), work.traffic(self.out_shape)
+        read = work.traffic(self.in_shape)
+        # The residual sum reads the shortcut.
+        write = work.traffic(self.out_shape, self.out_shape)
+        first, second = (
+            conv.work(*shape)._replace(activations=0) for conv, shape in (
+                (self.conv1, self.in_shape), (self.conv2, self.out_shape)))
+        return {
+            "output": costs.Run(read + first + inner + inner, second + write,
+                                nothing),
+            "inner": costs.Run(read + write, first + second + inner + inner,
+                               nothing),
+            "both": costs.Run(read, first + inner + inner + write, second),
+        }[self.mask_site]
 
     def _shortcut(self, x, training):
         return x if self.projection is None else self.projection(x, training)
@@ -198,8 +194,9 @@ class ResidualBlock(tf_keras.layers.Layer):
         """[B, 1, 1, 1 or filters] share of the full block, or None for all."""
         weight = None if gate is None else gate[:, tf.newaxis]
         if mask is not None:
-            kept = (opened(mask)[:, tf.newaxis] if self.mask_site == "inner"
-                    else mask)
+            kept = mask
+            if self.mask_site == "inner":
+                kept = gates.opened(mask)[:, tf.newaxis]
             weight = kept if weight is None else weight * kept
         return None if weight is None else expand(
             weight, self.filters if weight.shape[-1] > 1 else 1)

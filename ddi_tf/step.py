@@ -32,19 +32,21 @@ def skip_ratio(decisions):
     return 1 - tf.reduce_mean(decisions.layers * run)
 
 
-def loss_terms(network, phase, schedule, images, labels, steering, target):
+def loss_terms(network, phase, schedule, prices, images, labels, steering,
+               target, thresholds):
     """(terms, metrics): the summands of the loss, and what to report."""
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
         loss = losses.cross_entropy(logits, labels, schedule.label_smoothing)
         return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
-                      with_exits=phase.exits)
+                      with_exits=phase.exits, thresholds=thresholds)
     head_loss, *exit_losses = (
         losses.cross_entropy(logits, labels, schedule.label_smoothing)
         for logits in (outputs.logits, *outputs.exit_logits))
-    full_path = costs.full_path(network.costs, outputs.spent)
-    cost = losses.resource(full_path, network.costs.base)
+    full_path = costs.full_path(
+        prices, costs.spent(prices, outputs.decisions))
+    cost = losses.resource(full_path, prices.base)
     steering.update(tf.stop_gradient(cost), skip_ratio(outputs.decisions))
     terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses)}
     if phase.priced:
@@ -60,7 +62,7 @@ def loss_terms(network, phase, schedule, images, labels, steering, target):
                    "skip_ratio": steering.skip_ratio + 0.0}
 
 
-def make(network, optimizer, steering, phase, schedule, scaling,
+def make(network, optimizer, steering, phase, schedule, prices, scaling,
          jit_compile=False):
     """The compiled training step of one phase.
 
@@ -70,26 +72,29 @@ def make(network, optimizer, steering, phase, schedule, scaling,
         steering: `steering.Steering`, updated by every gated step.
         phase: `phases.Phase`.
         schedule: `phases.Schedule`.
+        prices: `costs.CostTable` of the resource that the loss counts.
         scaling: `data.Scaling`.
         jit_compile: whether XLA compiles it.
 
     Returns:
         A `tf.function` of (all images [N, H, W, 3] uint8, all labels [N]
         int32, indices [B] int32, offsets [B, 2] int32, flips [B] bool,
-        learning rate [], target cost []) that returns a dict of scalar tensors.
+        gate thresholds [B, D], learning rate [], target cost []) that returns
+        a dict of scalar tensors.
     """
     variables = trained_variables(network, phase)
     decayed = {v.ref() for v in variables if "kernel" in v.name
                } - {v.ref() for v in network.gate_variables}
 
     @tf.function(jit_compile=jit_compile)
-    def step(images, labels, indices, offsets, flips, learning_rate, target):
+    def step(images, labels, indices, offsets, flips, thresholds,
+             learning_rate, target):
         batch = data.augment(tf.gather(images, indices), offsets, flips)
         batch = data.normalize(batch, scaling)
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(
-                network, phase, schedule, batch, tf.gather(labels, indices),
-                steering, target)
+                network, phase, schedule, prices, batch,
+                tf.gather(labels, indices), steering, target, thresholds)
             loss = tf.add_n(list(terms.values()))
         gradients = tape.gradient(loss, variables)
         gradients = [

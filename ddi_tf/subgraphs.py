@@ -98,7 +98,7 @@ def _step(network, index, max_variants):
         groups = gate.groups
         channel_gate = Subgraph(f"{block.name}_channel_gate", "channel_gate",
                                 gate, inputs, table.channel_gates[index])
-    if block.skip_macs:
+    if table.skips[index]:
         skip = Subgraph(f"{block.name}_skip", "skip", block.skip, inputs,
                         table.skips[index])
     if block.name in network.exits:
@@ -106,12 +106,22 @@ def _step(network, index, max_variants):
         exit_ = Subgraph(f"exit{number + 1}", "exit", network.exits[block.name],
                          after, table.exits[number])
     return Step(block.name, layer_gate, channel_gate, groups,
-                _variants(block, groups, inputs, max_variants), skip, exit_)
+                _variants(block, table.skips[index], table.runs[index], groups,
+                          inputs, max_variants), skip, exit_)
 
 
-def _variants(block, groups, inputs, max_variants):
-    """The `Variant`s of a block with `groups` channel groups."""
-    full = block.skip_macs + sum(block.run_macs)
+def _variants(block, skip, run, groups, inputs, max_variants):
+    """The `Variant`s of a block with `groups` channel groups.
+
+    Args:
+        block: the block.
+        skip: MACs of its shortcut, which every variant computes.
+        run: `costs.Run` in MACs.
+        groups: how many channel groups.
+        inputs: name -> shape.
+        max_variants: as for `cut`.
+    """
+    full = skip + sum(run)
     everything = tuple(range(groups))
     if groups == 1:
         return (Variant(Subgraph(block.name, "block", block, inputs, full),
@@ -129,9 +139,7 @@ def _variants(block, groups, inputs, max_variants):
             f"{block.name}_groups_{'_'.join(map(str, subset))}", "block",
             functools.partial(
                 block.run_groups, groups=subset, total=groups),
-            inputs,
-            block.skip_macs + block.run_macs.linear * len(subset) // groups),
-            subset, False)
+            inputs, skip + run.linear * len(subset) // groups), subset, False)
         for subset in subsets)
 
 

@@ -15,11 +15,13 @@ from absl import flags
 from absl import logging
 
 from ddi_tf import data_flags
+from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
 from ddi_tf import resnet
+from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import trainer
 
@@ -72,12 +74,32 @@ _SMOOTHING = flags.DEFINE_float(
     "train_label_smoothing", 0.0, "Share of the target spread over all "
     "classes.", lower_bound=0, upper_bound=1)
 
+_NOISE = flags.DEFINE_float(
+    "train_gate_noise", 1.0, "How far from one half the gates' thresholds are "
+    "drawn while they learn to skip; 0: not at all.", lower_bound=0,
+    upper_bound=1)
+_NORM_BATCHES = flags.DEFINE_integer(
+    "train_norm_batches", 100, "Batches that batch norm is measured on after "
+    "the last phase; 0: its running averages stay.", lower_bound=0)
+
 _ALPHA = flags.DEFINE_float(
     "loss_alpha", 0.1, "Weight of the resource loss (Eq. 5) "
     "that the skip phase begins with; it is steered from there.", lower_bound=0)
 _TARGET = flags.DEFINE_float(
     "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
-    "network's MACs; gates, exits and head count.")
+    "network's, in --loss_resource; gates, exits and head count.")
+_RESOURCE = flags.DEFINE_enum(
+    "loss_resource", "flops", sorted(resources.RESOURCES),
+    "What the resource loss counts (E of Eq. 5).")
+_ENERGY_MODEL = flags.DEFINE_enum(
+    "loss_energy_model", "horowitz", sorted({n for n, _ in energy.MODELS}),
+    "Energy of MACs and of moving numbers, for --loss_resource=energy.")
+_ENERGY_WIDTH = flags.DEFINE_enum(
+    "loss_energy_width", "int8", sorted({w for _, w in energy.MODELS}),
+    "Numbers that the device will compute with.")
+_PROFILE = flags.DEFINE_string(
+    "loss_latency_profile", None, "What python -m device.profile measured, for "
+    "--loss_resource=latency.")
 
 
 def main(argv):
@@ -97,17 +119,21 @@ def _train():
     dataset = data_flags.load()
     config = _network_config(dataset)
     schedule = _schedule()
+    resource = resources.RESOURCES[_RESOURCE.value](
+        _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
     network = network_lib.Network(config)
     folder = run_folder.RunFolder(_RUN.value)
     if _BASE_CHECKPOINT.value:
         run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
     with progress.TrainingProgress() as bar:
         run = trainer.Trainer(
-            folder, network, dataset, schedule, bar, _JIT.value)
+            folder, network, dataset, schedule, resource.table(network), bar,
+            _JIT.value)
         # Only now: settings that make no run leave no folder behind.
         folder.create({
             "network": dataclasses.asdict(config),
             "schedule": dataclasses.asdict(schedule),
+            "resource": resource.settings(),
             "data": {"name": dataset.name, "label_names": dataset.label_names,
                      "scaling": dataset.scaling._asdict()},
             "deterministic": _DETERMINISTIC.value,
@@ -150,6 +176,7 @@ def _schedule():
                 if not (name == "base" and _BASE_CHECKPOINT.value)},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
+        gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
 
 

@@ -1,27 +1,30 @@
 """Takes a network through its phases, and can be stopped at any step."""
 
 import math
+import time
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
-from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import epoch_means
 from ddi_tf import errors
+from ddi_tf import finish
+from ddi_tf import gates
+from ddi_tf import monitor
 from ddi_tf import phases
 from ddi_tf import run_folder
 from ddi_tf import steering
 from ddi_tf import step as step_lib
 from ddi_tf import thresholds
-from ddi_tf import traces
 
 # Accuracy that the default operating point may give up by leaving early.
 EXIT_TOLERANCE = 0.005
 
-# Share of the target that a phase may end away from it without a warning.
-_FAR_FROM_TARGET = 0.1
+# Share of the target that the finished network may cost away from it without
+# a warning.
+_FAR_FROM_TARGET = 0.02
 
 
 class Trainer:
@@ -32,15 +35,17 @@ class Trainer:
         network: `network.Network`.
         dataset: `data.Dataset`.
         schedule: `phases.Schedule`.
+        prices: `costs.CostTable` of the resource that the loss counts.
         progress: object with `start(phase, steps, done)` and
             `update(metrics)`, told of every step.
         jit_compile: whether XLA compiles the step.
     """
 
-    def __init__(self, folder, network, dataset, schedule, progress,
+    def __init__(self, folder, network, dataset, schedule, prices, progress,
                  jit_compile=False):
         self._folder, self._network, self._dataset = folder, network, dataset
-        self._schedule, self._progress = schedule, progress
+        self._schedule, self._prices = schedule, prices
+        self._progress = progress
         self._jit_compile = jit_compile
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
@@ -50,13 +55,13 @@ class Trainer:
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
         self._steering = steering.Steering(schedule.alpha)
-        table = network.costs
-        self._open_cost = table.everything / table.base
+        self._open_cost = prices.everything / prices.base
+        least = prices.least / prices.base
         if any(phase.priced for phase in self._phases) and (
-                schedule.target_cost < table.least / table.base):
+                schedule.target_cost < least):
             raise errors.ConfigError(
                 "`target_cost` must be above what is left with every gate "
-                f"closed, {table.least / table.base:.3f} of the base network. "
+                f"closed, {least:.3f} of the base network. "
                 f"Received: {schedule.target_cost}")
         self._epoch = epoch_means.EpochMeans()
         # Which phase, steps done in it, steps done in all.
@@ -67,9 +72,7 @@ class Trainer:
             steering=self._steering, epoch=self._epoch, phase=self._phase,
             phase_step=self._phase_step, step=self._step)
         self._manager = folder.manager(self._checkpoint)
-        self._tracers = {
-            open_: traces.Tracer(network, dataset.scaling, all_open=open_)
-            for open_ in (True, False)}
+        self._monitor = monitor.Monitor(network, prices, dataset)
 
     def resume(self):
         """Goes on from the folder's last checkpoint; returns the step, or 0."""
@@ -97,6 +100,10 @@ class Trainer:
         while int(self._phase) < len(self._phases):
             record = self._run_phase(
                 self._phases[int(self._phase)], images, labels)
+        if int(self._phase) == len(self._phases) and self._is_dynamic:
+            record = self._finish()
+            self._phase.assign_add(1)
+            self.save()
         self._save_operating_point()
         return record
 
@@ -104,7 +111,8 @@ class Trainer:
         steps = self._steps(phase)
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
-            self._schedule, self._dataset.scaling, self._jit_compile)
+            self._schedule, self._prices, self._dataset.scaling,
+            self._jit_compile)
         # Warm-up ends when this mean has fallen.
         if phase.name == "warmup" and not int(self._phase_step):
             self._steering.reset(self._open_cost, skip_ratio=1.0)
@@ -116,7 +124,7 @@ class Trainer:
             if self._is_over(phase, steps):
                 break
             self._run_step(phase, step, steps, images, labels)
-        self._warn_if_unfinished(phase)
+        self._warn_if_not_open(phase)
         # Phase and step move together, so that no checkpoint stands between.
         self._phase.assign_add(1)
         self._phase_step.assign(0)
@@ -128,13 +136,18 @@ class Trainer:
         index = int(self._phase_step)
         target = phases.target(
             phase, self._schedule, self._open_cost, index, steps)
+        thresholds = gates.draw_thresholds(
+            [self._schedule.batch_size, self._network.decision_count],
+            phases.gate_noise(phase, self._schedule, index, steps),
+            self._schedule.seed, int(self._step))
         result = step(
             images, labels,
             *map(tf.constant, self._sampler.draw(int(self._step))),
+            tf.constant(thresholds),
             tf.constant(self._rate(phase, steps), tf.float32),
             tf.constant(target, tf.float32))
         result = {name: float(value) for name, value in result.items()}
-        self._check_finite(phase, result["loss"])
+        self._check_finite(phase.name, result["loss"])
         self._epoch.add(result)
         self._step.assign_add(1)
         self._phase_step.assign_add(1)
@@ -155,6 +168,8 @@ class Trainer:
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
         record = self._record(phase, self._rate(phase, steps))
+        if phase.priced:
+            self._steering.compare(record["tune"]["cost"])
         self._epoch.reset()
         self._folder.append_metrics(record)
         self.save()
@@ -163,33 +178,70 @@ class Trainer:
     def _record(self, phase, rate):
         """One line of metrics.jsonl: train means, and the tune split."""
         gated = phase.gates or phase.exits
-        tune = self._tracers[not gated].collect(self._dataset.tune)
-        # The loss of a step is that of the weights before its update.
-        self._check_finite(phase, float(tune.logits.sum()))
+        tune = self._look(phase.name, gated)
         means, seconds = self._epoch.means, self._epoch.seconds
-        table = self._network.costs
-        record = {
+        logging.info(
+            "%s step %d: loss %.4f, %s, %.0f s", phase.name, int(self._step),
+            means["loss"], monitor.in_words(tune), seconds)
+        if gated:
+            self._monitor.warn_if_collapsed(tune)
+        return {
             "phase": phase.name, "step": int(self._step),
             "phase_step": int(self._phase_step), "learning_rate": rate,
             "seconds": round(seconds, 2),
             "train": {name: round(value, 5) for name, value in means.items()},
-            "tune": {
-                "accuracy": round(float(tune.accuracy[-1]), 5),
-                "exit_accuracy": [round(float(a), 5)
-                                  for a in tune.accuracy[:-1]],
-                "skip_ratio": round(float(tune.skip_ratio), 5),
-                "cost": round(float(costs.full_path(
-                    table, tune.spent).mean()) / table.base, 5)}}
-        logging.info(
-            "%s step %d: loss %.4f, tune accuracy %.2f%%, skip ratio %.1f%%, "
-            "cost %.3f of base, %.0f s", phase.name, record["step"],
-            means["loss"], 100 * record["tune"]["accuracy"],
-            100 * record["tune"]["skip_ratio"], record["tune"]["cost"], seconds)
+            "tune": tune}
+
+    def _look(self, phase, gated):
+        tune = self._monitor.look(gated)
+        # The loss of a step is that of the weights before its update.
+        self._check_finite(phase, float(tune.logits.sum()))
+        return self._monitor.record(tune, gated)
+
+    def _finish(self):
+        """Measures batch norm, holds the target; see `finish`. Its record."""
+        started = time.monotonic()
+        self._progress.start("finish", self._schedule.norm_batches, 0)
+        finish.reestimate_norms(self._network, self._norm_batches())
+        shift, target = 0.0, self._schedule.target_cost
+        if any(phase.priced for phase in self._phases):
+            shift, cost = finish.hold_target(
+                self._network.gates, self._monitor.cost, target)
+            if abs(cost - target) > _FAR_FROM_TARGET * target:
+                logging.warning(
+                    "the network costs %.3f of the base network on the tune "
+                    "split; the target is %.3f. Give the skip and restore "
+                    "phases more epochs.", cost, target)
+        tune = self._look("finish", gated=True)
+        logging.info("finish: gates shifted by %+.3f, %s", shift,
+                     monitor.in_words(tune))
+        # A step of its own, so that its checkpoint replaces none.
+        self._step.assign_add(1)
+        record = {"phase": "finish", "step": int(self._step),
+                  "seconds": round(time.monotonic() - started, 2),
+                  "gate_shift": shift, "tune": tune}
+        self._folder.append_metrics(record)
         return record
+
+    @property
+    def _is_dynamic(self):
+        """Whether the run trains more than the base network."""
+        return any(phase.gates or phase.exits for phase in self._phases)
+
+    def _norm_batches(self):
+        """Training batches as the steps after the last would see them."""
+        train, last = self._dataset.train, int(self._step)
+        for step in range(last, last + self._schedule.norm_batches):
+            draw = self._sampler.draw(step)
+            yield data.normalize(
+                data.augment(tf.constant(train.images[draw.indices]),
+                             draw.offsets, draw.flips),
+                self._dataset.scaling)
+            self._progress.update({})
 
     def _save_operating_point(self):
         """Chooses thresholds on the tune split and keeps them in the run."""
-        tune = self._tracers[False].collect(self._dataset.tune)
+        tune = self._monitor.look()
         answers = self._network.costs.answers
         chosen = thresholds.within_loss(tune, answers, EXIT_TOLERANCE)
         outcome = thresholds.apply(tune, answers, chosen)
@@ -206,20 +258,14 @@ class Trainer:
         if not math.isfinite(value):
             raise errors.TrainingError(
                 f"the loss is {value} at step {int(self._step)} (phase "
-                f"{phase.name}). What was saved before in {self._folder.path} "
+                f"{phase}). What was saved before in {self._folder.path} "
                 "is intact: lower --train_base_lr or --train_joint_lr and "
                 "start a new --run.")
 
-    def _warn_if_unfinished(self, phase):
-        cost, skipped, target = (
-            float(self._steering.cost), float(self._steering.skip_ratio),
-            self._schedule.target_cost)
+    def _warn_if_not_open(self, phase):
+        skipped = float(self._steering.skip_ratio)
         if phase.name == "warmup" and not phases.is_done(phase, skipped):
             logging.warning(
                 "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
                 "--train_warmup_epochs.", 100 * skipped,
                 100 * phases.WARMUP_SKIP_RATIO)
-        if phase.priced and abs(cost - target) > _FAR_FROM_TARGET * target:
-            logging.warning(
-                "phase %s ended at a cost of %.3f; the target is %.3f. Give "
-                "it more epochs.", phase.name, cost, target)

@@ -5,13 +5,12 @@ from absl.testing import parameterized
 
 from ddi_tf import costs
 from ddi_tf import network
-from ddi_tf import resnet
 
 # Two blocks; the second has a shortcut that always costs, and one exit stands
 # after the first.
 _TABLE = costs.CostTable(
     stem=1000, layer_gates=(1, 2), channel_gates=(10, 20), skips=(0, 5),
-    runs=(resnet.RunMacs(300, 40, 0), resnet.RunMacs(0, 100, 800)),
+    runs=(costs.Run(300, 40, 0), costs.Run(0, 100, 800)),
     exits=(7,), exit_after=(0,), head=9)
 
 
@@ -71,7 +70,7 @@ class SpentTest(tf.test.TestCase, parameterized.TestCase):
     def test_large_networks_are_counted_to_the_last_mac(self):
         macs = 253_149_825  # odd and above 2^24: no float32
         table = _TABLE._replace(
-            stem=0, runs=(resnet.RunMacs(0, macs, 0), resnet.RunMacs(0, 1, 0)))
+            stem=0, runs=(costs.Run(0, macs, 0), costs.Run(0, 1, 0)))
         spent = costs.spent(table, _decisions([[1, 0]], [[[1, 1]], [[1, 1]]]))
         self.assertAllEqual(spent, [[macs + 11, macs + 18]])
 

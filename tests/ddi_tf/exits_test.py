@@ -95,7 +95,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 39_424), (32, 152_576), (64, 600_064))
     def test_macs_by_hand(self, channels, expected):
         # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
-        self.assertEqual(exits.Exit(channels, 10).macs(), expected)
+        self.assertEqual(exits.Exit(channels, 10).work(8, 8).macs, expected)
 
 
 class HeadTest(tf.test.TestCase, parameterized.TestCase):
@@ -124,7 +124,7 @@ class HeadTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(head(features), [[1.5, 7.0]])
 
     def test_macs_by_hand(self):
-        self.assertEqual(exits.Head(64, 10).macs(), 640)
+        self.assertEqual(exits.Head(64, 10).work(8, 8).macs, 640)
 
 
 def _hand_set_exit():

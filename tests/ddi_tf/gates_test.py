@@ -116,7 +116,8 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 970), (32, 1130), (64, 1450))
     def test_macs_by_hand(self, channels, expected):
         # channels * 10 + 4 * 10 * (10 + 10) + 10
-        self.assertEqual(gates.LayerGate([channels]).macs(channels), expected)
+        gate = gates.LayerGate([channels])
+        self.assertEqual(gate.work(8, 8, channels).macs, expected)
 
     def test_hidden_must_be_positive(self):
         with self.assertRaisesRegex(
@@ -165,7 +166,7 @@ class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_macs_by_hand(self):
         # 3 * 4 positions * 9 * 16 * 16, and 16 * 2 of the dense layer
-        self.assertEqual(gates.ChannelGate(16, 2).macs(5, 8), 27_648 + 32)
+        self.assertEqual(gates.ChannelGate(16, 2).work(5, 8).macs, 27_648 + 32)
 
     def test_groups_must_be_positive(self):
         with self.assertRaisesRegex(

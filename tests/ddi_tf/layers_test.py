@@ -132,7 +132,7 @@ class MacsTest(tf.test.TestCase, parameterized.TestCase):
         (2, 1, 3 * 4 * 4 * 8))
     def test_macs_by_hand(self, stride, kernel_size, expected):
         layer = layers.ConvBN(8, kernel_size, stride=stride)
-        self.assertEqual(layer.macs(5, 7, 4), expected)
+        self.assertEqual(layer.work(5, 7, 4).macs, expected)
 
 
 if __name__ == "__main__":

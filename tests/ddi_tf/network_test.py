@@ -53,7 +53,7 @@ class PresetsTest(tf.test.TestCase, parameterized.TestCase):
         # They and the exits are no part of the base.
         self.assertEqual(net.costs.base, 26_657_408)
         ordinary = [k for k, block in enumerate(net.blocks)
-                    if not block.skip_macs]
+                    if not block.skip_work.macs]
         self.assertLen(ordinary, 4)
         for k in ordinary:
             block, filters = sum(net.costs.runs[k]), net.blocks[k].filters

@@ -10,7 +10,9 @@ from absl.testing import parameterized
 from ddi_tf import errors
 from ddi_tf import layers
 from ddi_tf import network
+from ddi_tf import gates
 from ddi_tf import resnet
+from ddi_tf import work
 
 _GROUPS = 4
 _SUBSETS = [subset for size in range(1, _GROUPS + 1)
@@ -72,7 +74,7 @@ class FamilyTest(tf.test.TestCase, parameterized.TestCase):
         backbone = resnet.build(network.NetworkConfig(depth=38))
         self.assertLen(backbone.blocks, 18)
         self.assertEqual(backbone.exit_after, (1, 4, 7, 10, 13, 16))
-        self.assertEqual(backbone.stem_macs, 442_368)
+        self.assertEqual(backbone.stem_work.macs, 442_368)
 
     def test_blocks_follow_on_from_each_other(self):
         blocks = resnet.build(network.NetworkConfig(
@@ -109,13 +111,13 @@ class MaskTest(tf.test.TestCase):
 
     def test_any_open_group_opens(self):
         mask = tf.constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-        self.assertAllEqual(resnet.opened(mask), [0, 1, 1, 1])
+        self.assertAllEqual(gates.opened(mask), [0, 1, 1, 1])
 
     def test_gradient_of_opened_survives_closed_groups(self):
         mask = tf.constant([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
         with tf.GradientTape() as tape:
             tape.watch(mask)
-            value = tf.reduce_sum(resnet.opened(mask))
+            value = tf.reduce_sum(gates.opened(mask))
         self.assertAllEqual(
             tape.gradient(value, mask), [[1, 1], [1, 0], [0, 0]])
 
@@ -167,11 +169,12 @@ class BlockContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_run_macs_by_hand(self, mask_site, expected):
         block = resnet.ResidualBlock(
             (5, 7, 4), 8, stride=2, mask_site=mask_site)
-        self.assertEqual(block.run_macs, expected)
-        self.assertEqual(block.skip_macs, 12 * 4 * 8)
+        self.assertEqual([part.macs for part in block.run_work],
+                         list(expected))
+        self.assertEqual(block.skip_work.macs, 12 * 4 * 8)
 
     def test_an_identity_shortcut_is_free(self):
-        self.assertEqual(_block(stride=1).skip_macs, 0)
+        self.assertEqual(_block(stride=1).skip_work, work.Work())
 
 
 class GateTest(tf.test.TestCase, parameterized.TestCase):

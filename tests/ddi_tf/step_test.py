@@ -30,7 +30,7 @@ def _make(net, phase, schedule, momentum=0.9):
         0.1, momentum=momentum, nesterov=momentum > 0)
     optimizer.build(net.trainable_variables)
     return step.make(net, optimizer, steering.Steering(schedule.alpha), phase,
-                     schedule, _SCALING)
+                     schedule, net.costs, _SCALING)
 
 
 def _batch():
@@ -41,6 +41,7 @@ def _batch():
             tf.constant(generator.permutation(12)[:_BATCH], tf.int32),
             tf.constant(generator.integers(0, 9, [_BATCH, 2]), tf.int32),
             tf.constant(generator.random(_BATCH) < 0.5),
+            tf.fill([_BATCH, 3 + 3 * 2], 0.5),
             tf.constant(0.01), tf.constant(_TARGET))
 
 

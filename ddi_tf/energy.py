@@ -1,0 +1,77 @@
+"""Energy of an inference: of its arithmetic, and of moving its numbers.
+
+    E = e_mac MACs + e_weight weights + e_activation activations
+
+with `work.Work`'s counts: the model of EnergyNet (Wang et al. 2018) and Eyeriss
+(Chen, Emer and Sze, ISCA 2016). It is a model: it ranks ways to spend work;
+what a device really draws has to be measured there.
+"""
+
+from typing import NamedTuple
+
+from ddi_tf import errors
+
+
+class EnergyModel(NamedTuple):
+    """Energy of one of each, in `unit`."""
+
+    mac: float
+    weight: float
+    activation: float
+    unit: str
+    source: str
+
+    def energy(self, work):
+        """Of a `work.Work`, in `unit`."""
+        return (self.mac * work.macs + self.weight * work.weights
+                + self.activation * work.activations)
+
+
+def _horowitz(multiply, add, number_bytes):
+    """Weights from DRAM, features in a 32 KB SRAM; picojoules."""
+    dram_byte = (1300 + 2600) / 2 / 8  # 1.3 to 2.6 nJ for 64 bits
+    sram_byte = 20 / 8                 # 20 pJ for 64 bits
+    return EnergyModel(
+        multiply + add, dram_byte * number_bytes, sram_byte * number_bytes,
+        "pJ", "M. Horowitz, Computing's energy problem, ISSCC 2014, Fig. 1.1.9 "
+        "(45 nm, 0.9 V); weights from DRAM, features in a 32 KB SRAM")
+
+
+def _measured(nanojoules, board):
+    """All of a board's energy per MAC; what moves is in the MAC."""
+    return EnergyModel(
+        1000 * nanojoules, 0.0, 0.0, "pJ",
+        f"MLPerf Tiny results, int8, {board}: {nanojoules} nJ per MAC, "
+        "everything included")
+
+
+# (name, width of the numbers) -> model.
+MODELS = {
+    ("horowitz", "float32"): _horowitz(3.7, 0.9, 4),
+    ("horowitz", "int8"): _horowitz(0.2, 0.1, 1),
+    # A MAC with the four register accesses it needs (two operands, the sum in
+    # and out); 16 bits.
+    ("eyeriss", "int16"): EnergyModel(
+        1 + 4, 200.0, 6.0, "MACs", "Chen, Emer and Sze, Eyeriss, ISCA 2016, "
+        "Table IV: register 1, buffer 6, DRAM 200 times a MAC; weights from "
+        "DRAM, features in the buffer"),
+    # A MAC with its operand from L1; everything else from L2.
+    ("energynet", "int8"): EnergyModel(
+        1 + 1, 6.0, 6.0, "MACs", "Wang et al., EnergyNet, 2018: MAC : L1 : L2 "
+        "= 1 : 1 : 6"),
+    ("l4r5_tflm", "int8"): _measured(2.34, "STM32L4R5 with TFLM"),
+    ("l4r5_vendor", "int8"): _measured(0.44, "STM32L4R5, vendor's stack"),
+    ("u575", "int8"): _measured(0.21, "STM32U575"),
+    ("u385", "int8"): _measured(0.077, "STM32U385"),
+    ("h7a3", "int8"): _measured(0.41, "STM32H7A3"),
+}
+
+
+def model(name, width):
+    """The `EnergyModel` of that name. Raises ConfigError."""
+    if (name, width) not in MODELS:
+        known = ", ".join(f"{n} ({w})" for n, w in MODELS)
+        raise errors.ConfigError(
+            "`loss_energy_model` and `loss_energy_width` must be one of "
+            f"{known}. Received: {name} ({width})")
+    return MODELS[name, width]

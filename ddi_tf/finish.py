@@ -1,0 +1,102 @@
+"""After the last step: batch norm as at inference, and the cost on its target.
+
+Both happen once, with the weights as they are: statistics that were averaged
+while the gates still moved are measured anew, and the gates are shifted by what
+is then missing to the target.
+"""
+
+import tensorflow as tf
+import tf_keras
+
+# Share of the target that counts as having reached it.
+TOLERANCE = 0.002
+
+# The search: its first step, and how far the gates may be moved. A gate's
+# score is a logit; beyond this the gates are not what was trained any more.
+_FIRST_STEP = 0.02
+MAX_SHIFT = 2.0
+_BISECTIONS = 12
+
+
+def reestimate_norms(network, batches):
+    """Replaces every moving mean and variance by their mean over `batches`.
+
+    Running averages follow weights that have since moved, and gates that have
+    since closed (as "precise batch norm", arXiv:2105.07576, Section 3).
+
+    Args:
+        network: `network.Network`; only its batch norms change.
+        batches: iterable of [B, H, W, 3] float, scaled and augmented as in
+            training; empty: nothing changes.
+    """
+    norms = [layer for layer in network.submodules
+             if isinstance(layer, tf_keras.layers.BatchNormalization)]
+    # From 0, one update leaves (1 - momentum) times the batch's own.
+    moving = [(variable, 1 - norm.momentum) for norm in norms
+              for variable in (norm.moving_mean, norm.moving_variance)]
+    sums = [tf.Variable(tf.zeros_like(variable)) for variable, _ in moving]
+
+    @tf.function(reduce_retracing=True)
+    def add(images):
+        for variable, _ in moving:
+            variable.assign(tf.zeros_like(variable))
+        network(images, training=True)
+        for total, (variable, share) in zip(sums, moving):
+            total.assign_add(variable / share)
+
+    count = 0
+    for images in batches:
+        add(images)
+        count += 1
+    if count:
+        for total, (variable, _) in zip(sums, moving):
+            variable.assign(total / count)
+
+
+def hold_target(gates, measure, target):
+    """Shifts the scores of all gates alike, until the cost is the target.
+
+    The cost grows with the shift. It is bracketed by doubling steps, then
+    bisected; the best shift that was tried is kept.
+
+    Args:
+        gates: of a `network.Network`; their scores' biases change.
+        measure: callable without arguments: the cost now, in the target's unit.
+        target: cost to be at, > 0.
+
+    Returns:
+        shift: logits that were added to every gate's score.
+        cost: at that shift; within TOLERANCE of the target, unless no shift up
+            to MAX_SHIFT reaches it or the cost leaps over it.
+    """
+    biases = [gate.score.bias for gate in gates]
+    trained = [tf.identity(bias) for bias in biases]
+    tried = {}
+
+    def cost(shift):
+        for bias, value in zip(biases, trained):
+            bias.assign(value + shift)
+        tried[shift] = measure()
+        return tried[shift]
+
+    def close(shift):
+        return abs(tried[shift] - target) <= TOLERANCE * target
+
+    inner, outer = 0.0, _FIRST_STEP if cost(0.0) < target else -_FIRST_STEP
+    # The side of the target that the shift moves away from.
+    below = outer > 0
+    while not close(inner) and abs(outer) <= MAX_SHIFT and (
+            cost(outer) < target) == below:
+        inner, outer = outer, 2 * outer
+    if outer in tried:
+        for _ in range(_BISECTIONS):
+            if close(inner) or close(outer):
+                break
+            middle = (inner + outer) / 2
+            if (cost(middle) < target) == below:
+                inner = middle
+            else:
+                outer = middle
+    best = min(tried, key=lambda shift: (abs(tried[shift] - target),
+                                         abs(shift)))
+    return best, cost(best)

@@ -1,0 +1,77 @@
+"""What the tune split says about a network while it trains."""
+
+from absl import logging
+
+from ddi_tf import costs
+from ddi_tf import network as network_lib
+from ddi_tf import traces
+
+# Skip ratio from which the gates have collapsed, and accuracy, in multiples of
+# chance, up to which the network has.
+_ALL_CLOSED = 0.99
+_NEAR_CHANCE = 1.5
+
+
+class Monitor:
+    """Looks at the tune split of a data set.
+
+    Args:
+        network: `network.Network` that is being trained.
+        prices: `costs.CostTable` of the resource that the loss counts.
+        dataset: `data.Dataset`.
+    """
+
+    def __init__(self, network, prices, dataset):
+        self._network, self._prices = network, prices
+        self._split = dataset.tune
+        self._tracers = {
+            open_: traces.Tracer(network, dataset.scaling, all_open=open_)
+            for open_ in (True, False)}
+
+    def look(self, gated=True):
+        """`traces.Traces` now: of the gated network, or of the base network."""
+        return self._tracers[not gated].collect(self._split)
+
+    def cost(self, tune=None):
+        """Mean cost of the full path, as a fraction of the base network's.
+
+        Args:
+            tune: `traces.Traces`; None: looks.
+        """
+        tune = self.look() if tune is None else tune
+        spent = costs.spent(
+            self._prices, network_lib.Decisions(tune.layers, tune.masks))
+        full_path = costs.full_path(self._prices, spent).numpy()
+        return float(full_path.mean() / self._prices.base)
+
+    def record(self, tune, gated=True):
+        """Traces as a dict for metrics.jsonl."""
+        record = {"accuracy": round(float(tune.accuracy[-1]), 5)}
+        if gated:
+            record |= {
+                "exit_accuracy": [round(float(accuracy), 5)
+                                  for accuracy in tune.accuracy[:-1]],
+                "skip_ratio": round(float(tune.skip_ratio), 5),
+                "cost": round(self.cost(tune), 5)}
+        return record
+
+    def warn_if_collapsed(self, record):
+        """Logs what to do if all gates are closed or nothing is recognised."""
+        if record["skip_ratio"] >= _ALL_CLOSED:
+            logging.warning(
+                "all gates are closed: lower --loss_alpha or raise "
+                "--target_cost, and give the skip phase more epochs.")
+        if record["accuracy"] <= _NEAR_CHANCE / self._network.config.classes:
+            logging.warning(
+                "the tune accuracy of %.1f%% is near chance: lower "
+                "--train_joint_lr or --loss_alpha, and start from a base "
+                "network that has learned.", 100 * record["accuracy"])
+
+
+def in_words(record):
+    """A tune record for the log."""
+    words = f"tune accuracy {100 * record['accuracy']:.2f}%"
+    if "cost" in record:
+        words += (f", skip ratio {100 * record['skip_ratio']:.1f}%, cost "
+                  f"{record['cost']:.3f} of base")
+    return words
