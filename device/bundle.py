@@ -74,6 +74,15 @@ class Plan:
     steps: tuple[Step, ...]
     head: str
 
+    @property
+    def graph_names(self):
+        """The set of names of all graphs that it may run."""
+        names = {self.stem, self.head}
+        for step in self.steps:
+            names.update((step.layer_gate, step.channel_gate, step.skip,
+                          step.exit, *(v.graph for v in step.variants)))
+        return names - {None}
+
 
 @dataclasses.dataclass(frozen=True)
 class Input:
@@ -124,10 +133,12 @@ class Bundle:
         folder: where it lies.
         manifest: its `Manifest`.
         graphs: `Graph` by name.
+        checksum: hex sha256 of the manifest, as manifest.json carries it.
     """
 
-    def __init__(self, folder, manifest, contents):
+    def __init__(self, folder, manifest, contents, found_checksum=None):
         self.folder, self.manifest = folder, manifest
+        self.checksum = found_checksum or checksum(_values(manifest))
         self.graphs = {graph.name: graph for graph in manifest.graphs}
         self._contents = contents
 
@@ -179,7 +190,7 @@ def load(folder):
     bundle_check.check(path, manifest)
     contents = {graph.name: bundle_check.verified_content(folder, graph)
                 for graph in manifest.graphs}
-    return Bundle(folder, manifest, contents)
+    return Bundle(folder, manifest, contents, expected)
 
 
 def checksum(values):
@@ -201,12 +212,17 @@ def write(folder, manifest, contents):
         path = folder / graph.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[graph.name])
-    values = json.loads(json.dumps(dataclasses.asdict(manifest)))
+    values = _values(manifest)
     values["checksum"] = checksum(values)
     with open(folder / MANIFEST, "w", encoding="utf-8") as file:
         json.dump(values, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _values(manifest):
+    """A `Manifest` as the json module reads it back."""
+    return json.loads(json.dumps(dataclasses.asdict(manifest)))
 
 
 def _read_json(path):

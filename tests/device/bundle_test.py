@@ -1,6 +1,7 @@
 """device.bundle: what was written is read back, and nothing else loads."""
 
 import json
+import pathlib
 import tempfile
 
 import hypothesis
@@ -32,6 +33,11 @@ class RoundTripTest(toy_folder.BundleTest):
         self.assertEqual(loaded.graphs["stem"].macs, 100)
         self.assertLen(loaded.graphs, 9)
         self.assertEqual(loaded.exits, ("block0_exit",))
+
+    def test_a_plan_names_every_graph_that_it_runs(self):
+        self.assertEqual(toy_folder.MANIFEST.plan.graph_names,
+                         {graph.name for graph in toy_folder.MANIFEST.graphs})
+        self.assertEqual(fakes.manifest().plan.graph_names, {"stem", "head"})
 
     def test_contents_stay_those_that_were_checked(self):
         loaded = bundle.load(self.folder)
@@ -193,6 +199,16 @@ class EditedManifestTest(toy_folder.BundleTest, parameterized.TestCase):
 
 
 class ChecksumTest(absltest.TestCase):
+
+    def test_a_bundle_in_memory_has_the_checksum_of_its_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bundle.write(folder, toy_folder.MANIFEST,
+                         fakes.contents(toy_folder.MANIFEST))
+            written = json.loads(
+                (pathlib.Path(folder) / bundle.MANIFEST).read_text())
+            self.assertEqual(bundle.load(folder).checksum, written["checksum"])
+        self.assertEqual(fakes.in_memory(toy_folder.MANIFEST).checksum,
+                         written["checksum"])
 
     def test_a_checksum_is_the_sha256_of_sorted_json_without_spaces(self):
         # printf '{"a":[2,null],"b":1}' | sha256sum
