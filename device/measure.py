@@ -1,0 +1,164 @@
+"""Times every graph of a bundle as the controller runs it.
+
+A round walks the whole plan once: each graph gets the features that the graph
+before it has just left in the interpreter's memory, and the caches are those of
+a network in use, not of one graph in a loop. Then one image is classified with
+every block open, timed as a whole.
+"""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+# Rounds that are not counted: lazy initialisation, cold caches, slow clocks.
+WARMUP = 10
+
+# Of the time limit, at most, for these.
+_WARMUP_SHARE = 0.25
+
+_NS_PER_MS = 1e6
+
+
+class Times(NamedTuple):
+    """What was measured, in milliseconds."""
+
+    graphs: dict     # name -> [N] float64; a shared graph has several a round
+    full_path: np.ndarray  # [rounds] float64: classify, all blocks open
+    full_path_graphs: tuple  # names that it ran, in order
+    rounds: int
+    warmup: int      # rounds that were not counted
+
+
+def measure(controller, images, *, runs, seconds, clock=time.perf_counter_ns,
+            progress=lambda share: None):
+    """The `Times` of `runs` rounds, or of as many as `seconds` allow.
+
+    Ends after the round in which the time is up, so it has at least one.
+
+    Args:
+        controller: `controller.Controller`.
+        images: [N, H, W, 3] uint8, of the bundle's input shape; taken in turn.
+        runs: rounds to count, 1 or more.
+        seconds: limit for everything, warm-up included.
+        clock: callable -> integer nanoseconds.
+        progress: called between rounds with the share that is done, 0 to 1.
+    """
+    if runs < 1:
+        raise ValueError(f"`runs` must be 1 or more. Received: {runs}")
+    started = clock()
+
+    def share_of_time():
+        return (clock() - started) / (1e9 * seconds)
+
+    warmup = _Rounds(controller, clock)
+    while warmup.number < WARMUP and (
+            not warmup.number or share_of_time() < _WARMUP_SHARE):
+        warmup.add(images[warmup.number % len(images)])
+    rounds = _Rounds(controller, clock)
+    while rounds.number < runs and (
+            not rounds.number or share_of_time() < 1):
+        rounds.add(images[rounds.number % len(images)])
+        progress(min(1, max(rounds.number / runs, share_of_time())))
+    in_ms = lambda times: np.array(times, np.float64) / _NS_PER_MS
+    return Times(
+        {name: in_ms(times) for name, times in rounds.graphs.items()},
+        in_ms(rounds.full_path), rounds.full_path_graphs, rounds.number,
+        warmup.number)
+
+
+def statistics(times):
+    """Median, p95 and mean in ms, and the count, of [N] float64 in ms."""
+    rounded = lambda value: round(float(value), 6)  # nanoseconds
+    return {"median_ms": rounded(np.median(times)),
+            "p95_ms": rounded(np.percentile(times, 95)),
+            "mean_ms": rounded(np.mean(times)), "count": len(times)}
+
+
+class _Rounds:
+    """Walks the plan and collects nanoseconds.
+
+    Args:
+        controller: `controller.Controller`.
+        clock: callable -> integer nanoseconds.
+    """
+
+    def __init__(self, controller, clock):
+        self._controller, self._clock = controller, clock
+        self._all_open = [
+            tuple(range(block.step.groups)) for block in controller.blocks]
+        # Per block: which variant runs when every channel is wanted.
+        self._widest = [block.choose(groups) for block, groups in zip(
+            controller.blocks, self._all_open)]
+        self._state = None if controller.state_shape is None else np.zeros(
+            controller.state_shape, np.float32)
+        self.graphs, self.full_path, self.number = {}, [], 0
+
+    @property
+    def full_path_graphs(self):
+        """Names of the graphs that run when every block is open."""
+        blocks = (block.variants[index].name for block, index in zip(
+            self._controller.blocks, self._widest))
+        return (self._controller.stem.name, *blocks, self._controller.head.name)
+
+    def add(self, image):
+        """One round: every graph along the plan, then the whole."""
+        self._walk(image)
+        started = self._clock()
+        self._controller.classify(image, forced=self._all_open)
+        self.full_path.append(self._clock() - started)
+        self.number += 1
+
+    def _walk(self, image):
+        controller, state = self._controller, self._state
+        features = self._timed(
+            _view, controller.stem, controller.prepare(image))
+        for block, widest in zip(controller.blocks, self._widest):
+            if block.layer_gate is not None:
+                state = self._timed(
+                    _decision_and_state, block.layer_gate, features, state)
+            if block.channel_gate is not None:
+                self._timed(_read, block.channel_gate, features)
+            if block.skip is not None:
+                self._timed(_view, block.skip, features)
+            # The widest comes last: its features go on.
+            for index in range(len(block.variants)):
+                if index != widest:
+                    self._variant(block, index, features)
+            features = self._variant(block, widest, features)
+            if block.exit is not None:
+                self._timed(_read, block.exit, features)
+        self._timed(_read, controller.head, features)
+
+    def _variant(self, block, index, features):
+        """Features behind one variant of a block."""
+        variant, mask = block.step.variants[index], ()
+        if variant.masked:
+            mask = np.zeros([1, block.step.groups], np.float32)
+            mask[0, list(variant.groups)] = 1
+            mask = (mask,)
+        return self._timed(_view, block.variants[index], features, *mask)
+
+    def _timed(self, take, node, *inputs):
+        """What `take` gets from a graph that has run; its time is noted."""
+        started = self._clock()
+        node.graph.run(*inputs)
+        taken = take(node.graph)
+        duration = self._clock() - started
+        self.graphs.setdefault(node.name, []).append(duration)
+        return taken
+
+
+def _view(graph):
+    return graph.view()
+
+
+def _read(graph):
+    return graph.read()
+
+
+def _decision_and_state(graph):
+    """The state; the decision is read as well, since the controller does."""
+    state = graph.read(1)
+    graph.read(0)
+    return state
