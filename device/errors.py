@@ -23,3 +23,7 @@ class ThresholdError(DeviceError, ValueError):
 
 class RuntimeMissingError(DeviceError, ImportError):
     """No TFLite interpreter is installed."""
+
+
+class ProfileError(DeviceError):
+    """A profile that is damaged, of another bundle, or cannot be written."""

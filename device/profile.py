@@ -1,0 +1,259 @@
+"""Latency of every graph of a bundle on one machine: the file, its reader.
+
+    python -m device.profile --bundle=BUNDLE --output=profile.json
+
+measures one (device.measure) and writes it (device.profile_command).
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import secrets
+import stat
+import tempfile
+
+from device import bundle as bundle_lib
+from device import bundle_check
+from device import errors
+from device import machine
+from device import typed_json
+
+FORMAT_VERSION = 1
+
+_AGAIN = "Measure again with `python -m device.profile`."
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleId:
+    """The bundle that was measured."""
+
+    name: str      # of its folder
+    checksum: str  # as in its manifest.json
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphLatency:
+    """One graph: inputs set, invoked, and its outputs taken."""
+
+    name: str
+    role: str     # a key of bundle_check.ROLES
+    macs: int     # of one run
+    median_ms: float
+    p95_ms: float
+    mean_ms: float
+    count: int    # runs counted
+
+
+@dataclasses.dataclass(frozen=True)
+class FullPath:
+    """An image to its label, every block open, no gate or exit asked.
+
+    More than the sum of its graphs: scaling the image, softmax and the
+    controller's own work are in it.
+    """
+
+    graphs: tuple[str, ...]  # that ran, in order
+    median_ms: float
+    p95_ms: float
+    mean_ms: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """The file, typed."""
+
+    format_version: int
+    bundle: BundleId
+    machine: machine.Machine
+    interpreter: machine.Interpreter
+    threads: int
+    date: str     # UTC, ISO 8601, of the beginning
+    runs: int     # rounds counted
+    warmup: int   # rounds before them, not counted
+    images: str   # "random", or where they came from
+    before: machine.State
+    after: machine.State
+    full_path: FullPath
+    graphs: tuple[GraphLatency, ...]  # in the manifest's order
+    warnings: tuple[str, ...]  # why the machine may have been disturbed
+
+    def graph(self, name):
+        """The `GraphLatency` called `name`. Raises KeyError."""
+        return {graph.name: graph for graph in self.graphs}[name]
+
+    @property
+    def parts_ms(self):
+        """Sum of the medians of the full path's graphs."""
+        medians = {graph.name: graph.median_ms for graph in self.graphs}
+        return sum(medians[name] for name in self.full_path.graphs)
+
+
+def load(path, bundle=None):
+    """The checked `Profile` in the file `path`.
+
+    Args:
+        path: of the file.
+        bundle: `bundle.Bundle` that it must have been measured on; None: any.
+
+    Raises:
+        ProfileError: missing, damaged, of another version, with a number that
+            no measurement gives, or of another bundle; says what and where.
+    """
+    values = _read_json(path)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise errors.ProfileError(
+            f"{path}: expected format version {FORMAT_VERSION}, found "
+            f"{version!r:.80}. Measure again with this version, or install "
+            "the version that wrote it.")
+    expected = values.pop("checksum", None)
+    if expected != bundle_lib.checksum(values):
+        raise errors.ProfileError(
+            f"{path}: its contents do not match its checksum; it was edited or "
+            f"damaged. Copy it again. {_AGAIN}")
+    try:
+        profile = typed_json.parse(Profile, values, "the profile")
+    except typed_json.TypedJsonError as error:
+        raise errors.ProfileError(f"{path}: {error}. {_AGAIN}") from None
+    _check(path, profile)
+    if bundle is not None:
+        _check_bundle(path, profile, bundle)
+    return profile
+
+
+def save(path, profile):
+    """Writes a `Profile`: all of it, or nothing if anything goes wrong.
+
+    Raises:
+        ProfileError: it holds a number that `load` would refuse, or cannot be
+            written.
+    """
+    _check(path, profile)
+    values = json.loads(json.dumps(dataclasses.asdict(profile)))
+    values["checksum"] = bundle_lib.checksum(values)
+    target = _target(path)
+    temporary = target.with_name(f".profile-{secrets.token_hex(4)}")
+    try:
+        try:
+            with open(temporary, "x", encoding="utf-8") as file:
+                json.dump(values, file, indent=1)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def check_writable(path):
+    """Whether `save` can write there, before minutes of measuring.
+
+    Raises:
+        ProfileError: no such folder, no permission, or not a plain file.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=_target(path).parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _target(path):
+    """The plain file behind `path`, links followed; it need not exist."""
+    try:
+        target = pathlib.Path(path).resolve()
+        plain = stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return target
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle
+        raise _unwritable(path, error) from None
+    if not plain:
+        raise errors.ProfileError(
+            f"{path}: expected a file to write, found a folder or device. "
+            "Give the name of a file.")
+    return target
+
+
+def _unwritable(path, error):
+    reason = getattr(error, "strerror", None) or error
+    return errors.ProfileError(
+        f"{path}: cannot be written ({reason}). Give a file in an existing "
+        "folder that you may write to.")
+
+
+def _read_json(path):
+    try:
+        values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise errors.ProfileError(
+            f"{path}: no such file. Give the file that `python -m "
+            "device.profile --output=...` wrote.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise errors.ProfileError(
+            f"{path}: cannot be read as JSON ({error}). Copy it again. {_AGAIN}"
+        ) from None
+    if not isinstance(values, dict):
+        raise errors.ProfileError(
+            f"{path}: expected a JSON object, found {type(values).__name__}. "
+            f"{_AGAIN}")
+    return values
+
+
+def _check(path, profile):
+    """Raises ProfileError for what no measurement can have given."""
+    def require(condition, message):
+        if not condition:
+            raise errors.ProfileError(f"{path}: {message}. {_AGAIN}")
+
+    names = [graph.name for graph in profile.graphs]
+    require(len(names) == len(set(names)), "its graphs' names are not unique")
+    missing = sorted(set(profile.full_path.graphs) - set(names))
+    require(profile.full_path.graphs and not missing,
+            f"the full path runs {', '.join(missing) or 'nothing'}, which was "
+            "not measured")
+    for name in ("threads", "runs"):
+        value = getattr(profile, name)
+        require(value > 0, f"{name}: expected a positive number, found {value}")
+    for graph in profile.graphs:
+        require(graph.role in bundle_check.ROLES and graph.macs >= 0,
+                f"graph {graph.name}: expected a role of "
+                f"{', '.join(bundle_check.ROLES)} and no negative MACs, found "
+                f"{graph.role!r:.80} and {graph.macs}")
+    for where, timed in (("the full path", profile.full_path), *(
+            (f"graph {graph.name}", graph) for graph in profile.graphs)):
+        for name in ("median_ms", "p95_ms", "mean_ms", "count"):
+            value = getattr(timed, name)
+            require(0 < value < float("inf"), f"{where}: expected a finite "
+                    f"{name} above 0, found {value}")
+        require(timed.median_ms <= timed.p95_ms, f"{where}: expected a p95_ms "
+                f"of at least its median_ms {timed.median_ms}, found "
+                f"{timed.p95_ms}")
+
+
+def _check_bundle(path, profile, bundle):
+    """Raises ProfileError unless `profile` was measured on `bundle`."""
+    roles = {graph.name: graph.role for graph in profile.graphs}
+    for name in sorted(bundle.manifest.plan.graph_names):
+        graph = bundle.graphs[name]
+        if roles.get(name) != graph.role:
+            raise errors.ProfileError(
+                f"{path}: expected the graph {name} of role {graph.role} of "
+                f"{bundle.folder}, found {roles.get(name, 'none')}. "
+                f"{_AGAIN}")
+    if profile.bundle.checksum != bundle.checksum:
+        raise errors.ProfileError(
+            f"{path}: expected a profile of {bundle.folder} (checksum "
+            f"{bundle.checksum[:12]}...), found one of {profile.bundle.name} "
+            f"({profile.bundle.checksum[:12]}...). {_AGAIN}")
+
+
+if __name__ == "__main__":
+    from absl import flags
+
+    from device import profile_command
+    flags.adopt_module_key_flags(profile_command)  # `--help` lists them
+    profile_command.start()

@@ -1,0 +1,217 @@
+"""python -m device.profile: from flags to a file, a table and a status."""
+
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from device import bundle
+from device import profile
+from device import runtime
+import pictures
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_BUNDLE = _ROOT / "tests" / "testdata" / "digits_resnet8"
+_IMAGES = _ROOT / "tests" / "testdata" / "digits.npz"
+_COMMAND = [sys.executable, "-m", "device.profile"]
+
+
+class CommandTest(parameterized.TestCase):
+    """`self.folder` is empty; `self.output` is to lie in it."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(
+            self.enter_context(tempfile.TemporaryDirectory()))
+        self.output = self.folder / "profile.json"
+
+    def flags(self, *flags):
+        return [f"--bundle={_BUNDLE}", f"--output={self.output}", *flags]
+
+    def run_here(self, *flags):
+        return subprocess.run(
+            [*_COMMAND, *self.flags(*flags)], cwd=_ROOT, capture_output=True,
+            text=True, check=False)
+
+    def assert_succeeded(self, process):
+        self.assertNotIn("Traceback", process.stderr)
+        self.assertEqual(process.returncode, 0, process.stderr)
+
+    def assert_failed(self, process, message):
+        """Status 1, `message` in standard error, no traceback, no file."""
+        self.assertNotIn("Traceback", process.stderr)
+        self.assertEqual(process.returncode, 1, process.stderr)
+        self.assertRegex(process.stderr, message)
+        self.assertEmpty(list(self.folder.glob("**/*profile*")))
+
+
+class MeasuredTest(CommandTest):
+
+    def test_a_profile_is_written_for_the_bundle(self):
+        process = self.run_here("--runs=4")
+        self.assert_succeeded(process)
+        self.assertEqual(process.stdout, "")
+        self.assertEqual(list(self.folder.iterdir()), [self.output])
+        loaded = bundle.load(_BUNDLE)
+        found = profile.load(self.output, loaded)
+        self.assertEqual([graph.name for graph in found.graphs],
+                         [graph.name for graph in loaded.manifest.graphs])
+        self.assertEqual((found.runs, found.warmup, found.threads), (4, 10, 1))
+        self.assertEqual(found.bundle.name, "digits_resnet8")
+        self.assertEqual(found.images, "random")
+        self.assertRegex(found.date, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertIn(found.interpreter.name.replace("-", "_"),
+                      runtime.Interpreter.__module__)
+        self.assertEqual(found.full_path.count, 4)
+        self.assertEqual(found.graph("head").count, 4)
+        # Two blocks of 16 channels share their layer gate.
+        self.assertEqual(found.graph("layer_gate_16").count, 8)
+
+    def test_the_table_the_warnings_and_the_next_command_are_printed(self):
+        process = self.run_here("--runs=4")
+        self.assert_succeeded(process)
+        text = process.stderr
+        self.assertIn("4 rounds, threads: 1", text)
+        for role in ("stem", "layer_gate", "block", "full path, measured"):
+            self.assertRegex(text, rf"{role}\W+\d+\W+\d+\.\d{{4}}\W")
+        found = profile.load(self.output)
+        self.assertIn("few runs: 4, ", "\n".join(found.warnings))
+        for warning in found.warnings:
+            self.assertIn(f"\nwarning: {warning}\n", text)
+        self.assertRegex(
+            text, rf"\nwrote {re.escape(str(self.output))}\. Next: python -m "
+            rf"device\.run --bundle={re.escape(str(_BUNDLE))} --input=FOLDER")
+
+    def test_another_profile_is_replaced(self):
+        self.output.write_text("something else")
+        self.assert_succeeded(self.run_here("--runs=1"))
+        self.assertEqual(profile.load(self.output).runs, 1)
+
+    def test_images_may_be_given(self):
+        self.assert_succeeded(self.run_here("--runs=1", f"--input={_IMAGES}"))
+        self.assertEqual(profile.load(self.output).images, "digits.npz")
+
+    def test_seconds_end_it(self):
+        self.assert_succeeded(self.run_here("--runs=1000000", "--seconds=0.2"))
+        found = profile.load(self.output)
+        self.assertBetween(found.runs, 1, 999_999)
+
+    def test_help_lists_the_flags(self):
+        process = self.run_here("--help")
+        for name in ("bundle", "output", "input", "runs", "seconds", "threads"):
+            self.assertIn(f"--{name}: ", process.stdout)
+
+    def test_a_terminal_has_a_bar(self):
+        main, other = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [*_COMMAND, *self.flags("--runs=3")], cwd=_ROOT, stderr=other,
+                env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+            os.close(other)
+            text = self.until_closed(main)
+        finally:
+            os.close(main)
+        self.assertEqual(process.wait(), 0)
+        self.assertIn("measuring", text)
+        self.assertIn("100%", text)
+
+    @staticmethod
+    def until_closed(descriptor):
+        """Everything a terminal shows until its program ends."""
+        found = b""
+        while True:
+            try:
+                part = os.read(descriptor, 4096)
+            except OSError:  # how Linux says that the other side is closed
+                part = b""
+            if not part:
+                return found.decode()
+            found += part
+
+
+class RefusedTest(CommandTest):
+
+    @parameterized.named_parameters(
+        ("unknown_flag", "--run=5", "Unknown command line flag 'run'"),
+        ("no_flag", "5", "error: unexpected argument '5'; flags begin with"),
+        ("no_runs", "--runs=0", "runs=0: 0 is not a positive integer"),
+        ("half_a_run", "--runs=1.5", "runs=1.5"),
+        ("no_time", "--seconds=0", "seconds=0.*must be a number of seconds"),
+        ("no_number", "--seconds=nan", "seconds=nan: must be a number of sec"),
+        ("no_thread", "--threads=0", "threads=0: .*range"),
+        ("no_bundle", f"--bundle={_ROOT}/none",
+         "error: .*/none is not a bundle: it has no manifest.json"),
+        ("no_folder", "--output=none/p.json",
+         r"error: none/p\.json: cannot be written \(No such file"),
+        ("folder", "--output=/", "error: /: expected a file to write, found"),
+        ("device", "--output=/dev/null", "error: /dev/null: expected a file"),
+        ("nothing", "--output=", "error: : expected a file to write"),
+        ("no_images", f"--input={_ROOT}/none", "error: .*/none: no such folde"),
+        ("bundle_missing", "--bundle=", "error: .*not a bundle"))
+    def test_a_bad_flag_is_one_line_and_no_file(self, flag, message):
+        self.assert_failed(self.run_here(flag), message)
+
+    @parameterized.parameters("bundle", "output")
+    def test_a_missing_flag_is_named(self, name):
+        flags = [flag for flag in self.flags()
+                 if not flag.startswith(f"--{name}")]
+        process = subprocess.run([*_COMMAND, *flags], cwd=_ROOT, text=True,
+                                 capture_output=True, check=False)
+        self.assert_failed(process, f"--{name} must have a value")
+
+    def test_an_image_of_another_size_is_named(self):
+        pictures.save(self.folder / "a.png", pictures.noise(31, 32))
+        self.assert_failed(
+            self.run_here(f"--input={self.folder}"),
+            r"error: .*a\.png: .*\[32, 32, 3\].*found \[31, 32, 3\]")
+
+    def test_images_of_another_size_are_refused(self):
+        np.savez(self.folder / "images.npz",
+                 images=np.zeros([2, 8, 8, 3], np.uint8))
+        self.assert_failed(
+            self.run_here(f"--input={self.folder}/images.npz"),
+            r"error: .*shape \[32, 32, 3\].*found \[8, 8, 3\]")
+
+    def test_a_damaged_bundle_is_refused(self):
+        damaged = self.folder / "bundle"
+        shutil.copytree(_BUNDLE, damaged)
+        (damaged / "graphs" / "head.tflite").write_bytes(b"x")
+        self.assert_failed(self.run_here(f"--bundle={damaged}"),
+                           r"error: .*head\.tflite: expected \d+ bytes")
+
+
+class InterruptedTest(CommandTest):
+
+    def test_ctrl_c_leaves_the_old_file_alone(self):
+        self.output.write_text("old")
+        main, other = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [*_COMMAND, *self.flags("--runs=100000000")], cwd=_ROOT,
+                stderr=other, env={**os.environ, "TERM": "xterm"})
+            os.close(other)
+            text = b""
+            while b"measuring" not in text:  # the bar: it has begun
+                text += os.read(main, 4096)
+            process.send_signal(signal.SIGINT)
+            text += MeasuredTest.until_closed(main).encode()
+        finally:
+            os.close(main)
+        self.assertEqual(process.wait(), 1)
+        self.assertIn(b"stopped; nothing was written.", text)
+        self.assertNotIn(b"Traceback", text)
+        self.assertEqual(self.output.read_text(), "old")
+        self.assertEqual(list(self.folder.iterdir()), [self.output])
+
+
+if __name__ == "__main__":
+    absltest.main()
