@@ -25,6 +25,23 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
         labels=target, logits=logits))
 
 
+def distillation(logits, teacher, temperature):
+    """Cross-entropy with a teacher's softened answers (arXiv:1503.02531).
+
+    `T^2 mean_b sum_c -softmax(teacher / T)_bc log softmax(logits / T)_bc`; T^2
+    keeps its gradient in proportion to that of `cross_entropy`.
+
+    Args:
+        logits: [B, C] float.
+        teacher: [B, C] float, logits; no gradient goes into them.
+        temperature: T > 0.
+    """
+    target = tf.nn.softmax(tf.stop_gradient(teacher) / temperature)
+    return temperature**2 * tf.reduce_mean(
+        tf.nn.softmax_cross_entropy_with_logits(
+            labels=target, logits=logits / temperature))
+
+
 def with_exits(head_loss, exit_losses):
     """Eq. 4: `L = L_o + sum_i w_i L_i`, `w_i = L_o / L_i` out of the gradient.
 

@@ -48,6 +48,10 @@ class Schedule:
         joint_lr: peak rate of the phases after it.
         weight_decay: L2 factor on the kernels of W and exits.
         label_smoothing: share of the target spread over all classes.
+        distill: share of every answer's loss that asks for a teacher's softened
+            answers instead of the labels, after the base phase: the head's
+            teacher is the base network, the exits' teacher is the head.
+        distill_temperature: that softens them, > 0.
         gate_noise: how far from one half the gates' thresholds are drawn while
             they learn to skip, in [0, 1] (`gates.draw_thresholds`).
         norm_batches: training batches that batch norm is measured on at the
@@ -63,6 +67,8 @@ class Schedule:
     joint_lr: float = 0.01
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
+    distill: float = 0.0
+    distill_temperature: float = 4.0
     gate_noise: float = 1.0
     norm_batches: int = 100
     alpha: float = 0.1

@@ -32,8 +32,30 @@ def skip_ratio(decisions):
     return 1 - tf.reduce_mean(decisions.layers * run)
 
 
+def answer_losses(outputs, teacher, labels, schedule):
+    """[head's loss, each exit's loss]: of labels and teachers.
+
+    Args:
+        outputs: `network.Outputs`.
+        teacher: [B, C] logits of the base network; None without distillation.
+        labels: [B] int.
+        schedule: `phases.Schedule`.
+    """
+    def loss(logits, teacher):
+        hard = losses.cross_entropy(logits, labels, schedule.label_smoothing)
+        if teacher is None:
+            return hard
+        soft = losses.distillation(
+            logits, teacher, schedule.distill_temperature)
+        return (1 - schedule.distill) * hard + schedule.distill * soft
+
+    head = None if teacher is None else outputs.logits
+    return [loss(outputs.logits, teacher),
+            *(loss(logits, head) for logits in outputs.exit_logits)]
+
+
 def loss_terms(network, phase, schedule, prices, images, labels, steering,
-               target, thresholds):
+               target, thresholds, teacher=None):
     """(terms, metrics): the summands of the loss, and what to report."""
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
@@ -41,9 +63,8 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
                       with_exits=phase.exits, thresholds=thresholds)
-    head_loss, *exit_losses = (
-        losses.cross_entropy(logits, labels, schedule.label_smoothing)
-        for logits in (outputs.logits, *outputs.exit_logits))
+    head_loss, *exit_losses = answer_losses(
+        outputs, teacher and teacher.base(images), labels, schedule)
     full_path = costs.full_path(
         prices, costs.spent(prices, outputs.decisions))
     cost = losses.resource(full_path, prices.base)
@@ -63,7 +84,7 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
 
 
 def make(network, optimizer, steering, phase, schedule, prices, scaling,
-         jit_compile=False):
+         teacher=None, jit_compile=False):
     """The compiled training step of one phase.
 
     Args:
@@ -74,6 +95,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         schedule: `phases.Schedule`.
         prices: `costs.CostTable` of the resource that the loss counts.
         scaling: `data.Scaling`.
+        teacher: `network.Network` whose base network is asked; None: labels
+            alone teach.
         jit_compile: whether XLA compiles it.
 
     Returns:
@@ -94,7 +117,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(
                 network, phase, schedule, prices, batch,
-                tf.gather(labels, indices), steering, target, thresholds)
+                tf.gather(labels, indices), steering, target, thresholds,
+                teacher)
             loss = tf.add_n(list(terms.values()))
         gradients = tape.gradient(loss, variables)
         gradients = [

@@ -74,6 +74,13 @@ _SMOOTHING = flags.DEFINE_float(
     "train_label_smoothing", 0.0, "Share of the target spread over all "
     "classes.", lower_bound=0, upper_bound=1)
 
+_DISTILL = flags.DEFINE_float(
+    "train_distill", 0.0, "Share of each answer's loss that asks for a "
+    "teacher's answers: the base network teaches the head, the head teaches "
+    "the exits.", lower_bound=0, upper_bound=1)
+_TEMPERATURE = flags.DEFINE_float(
+    "train_distill_temperature", 4.0, "Softens the teachers' answers.",
+    lower_bound=1e-3)
 _NOISE = flags.DEFINE_float(
     "train_gate_noise", 1.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
@@ -176,6 +183,7 @@ def _schedule():
                 if not (name == "base" and _BASE_CHECKPOINT.value)},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
+        distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
         gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
 

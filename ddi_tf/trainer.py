@@ -13,6 +13,7 @@ from ddi_tf import errors
 from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
+from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import run_folder
 from ddi_tf import steering
@@ -112,7 +113,7 @@ class Trainer:
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
-            self._jit_compile)
+            self._teacher(phase), self._jit_compile)
         # Warm-up ends when this mean has fallen.
         if phase.name == "warmup" and not int(self._phase_step):
             self._steering.reset(self._open_cost, skip_ratio=1.0)
@@ -131,6 +132,15 @@ class Trainer:
         self._folder.save_phase(phase.name, self._network)
         self.save()
         return record
+
+    def _teacher(self, phase):
+        """The network that teaches in a phase, or None."""
+        if not self._schedule.distill or (
+                phase.name == "base" or not phase.weights):
+            return None
+        teacher = network_lib.Network(self._network.config)
+        self._folder.load_base(teacher)
+        return teacher
 
     def _run_step(self, phase, step, steps, images, labels):
         index = int(self._phase_step)
