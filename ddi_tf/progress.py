@@ -1,4 +1,6 @@
-"""A training run's progress bar: loss, accuracy, skip ratio, cost, time."""
+"""Progress bars: a training run's (loss, accuracy, skips, cost), others."""
+
+import contextlib
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -46,3 +48,17 @@ class TrainingProgress:
             text += (f"  skip {100 * metrics['skip_ratio']:.0f}%"
                      f"  cost {metrics['cost']:.2f}")
         self._bar.update(self._task, advance=1, metrics=text)
+
+
+@contextlib.contextmanager
+def bar(description, total):
+    """A bar of `total` steps on a terminal's standard error, else nothing.
+
+    Yields a function that moves it by one step.
+    """
+    console = Console(stderr=True)
+    with rich_progress.Progress(
+            console=console, transient=True,
+            disable=not console.is_terminal) as shown:
+        task = shown.add_task(description, total=total)
+        yield lambda: shown.advance(task)
