@@ -39,8 +39,8 @@ def main(argv):
     quiet.tensorflow_logs()
     folder = run_folder.RunFolder(_RUN.value)
     settings = folder.settings
-    dataset = data_flags.load(settings["data"]["name"])
-    split = getattr(dataset, _SPLIT.value)
+    dataset = data_flags.load_of(settings)
+    split = dataset.part(_SPLIT.value)
     bundle = bundle_lib.load(_BUNDLE.value)
     content = bundling.whole(folder.load_network("base"))
     with controller_lib.Controller(bundle) as controller:

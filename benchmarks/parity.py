@@ -33,8 +33,8 @@ def main(argv):
     del argv
     quiet.tensorflow_logs()
     folder = run_folder.RunFolder(_RUN.value)
-    dataset = data_flags.load(folder.settings["data"]["name"])
-    split = getattr(dataset, _SPLIT.value)
+    dataset = data_flags.load_of(folder.settings)
+    split = dataset.part(_SPLIT.value)
     network = folder.load_network()
     keras = traces.Tracer(network, dataset.scaling).collect(split)
     bundle = bundle_lib.load(_BUNDLE.value)

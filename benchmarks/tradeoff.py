@@ -37,7 +37,7 @@ def main(argv):
     del argv
     quiet.tensorflow_logs()
     folder = run_folder.RunFolder(_RUN.value)
-    dataset = data_flags.load(folder.settings["data"]["name"])
+    dataset = data_flags.load_of(folder.settings)
     gated = traces.Tracer(folder.load_network(), dataset.scaling)
     full = traces.Tracer(folder.load_network("base"), dataset.scaling,
                          all_open=True)

@@ -38,8 +38,8 @@ def main(argv):
 def _evaluate():
     folder = run_folder.RunFolder(_RUN.value)
     settings = folder.settings
-    dataset = data_flags.load(settings["data"]["name"])
-    split = getattr(dataset, _SPLIT.value)
+    dataset = data_flags.load_of(settings)
+    split = dataset.part(_SPLIT.value)
     tracers = {
         "in full": traces.Tracer(
             folder.load_network("base"), dataset.scaling, all_open=True),

@@ -27,7 +27,7 @@ def main(argv):
     quiet.tensorflow_logs()
     try:
         dataset = data_flags.load()
-        split = getattr(dataset, _SPLIT.value)
+        split = dataset.part(_SPLIT.value)
         with open(_OUTPUT.value, "wb") as file:
             np.savez(file, images=split.images, labels=split.labels)
     except (errors.DDIError, OSError) as error:

@@ -7,6 +7,7 @@ passed in, no Python side effects; so it compiles with XLA and runs elsewhere.
 import tensorflow as tf
 
 from ddi_tf import costs
+from ddi_tf import crops as crops_lib
 from ddi_tf import data
 from ddi_tf import losses
 
@@ -84,7 +85,7 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
 
 
 def make(network, optimizer, steering, phase, schedule, prices, scaling,
-         teacher=None, jit_compile=False):
+         teacher=None, jit_compile=False, crop=crops_lib.Shift()):
     """The compiled training step of one phase.
 
     Args:
@@ -98,21 +99,22 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         teacher: `network.Network` whose base network is asked; None: labels
             alone teach.
         jit_compile: whether XLA compiles it.
+        crop: `crops.Shift` or `crops.Zoom`: cuts what was drawn.
 
     Returns:
-        A `tf.function` of (all images [N, H, W, 3] uint8, all labels [N]
-        int32, indices [B] int32, offsets [B, 2] int32, flips [B] bool,
-        gate thresholds [B, D], learning rate [], target cost []) that returns
-        a dict of scalar tensors.
+        A `tf.function` of (images [N, H, W, 3] uint8, labels [N] int32,
+        indices [B] int32 into both, crops [B, 2] int32 or [B, 4] float32 as
+        `crop` draws them, flips [B] bool, gate thresholds [B, D], learning
+        rate [], target cost []) that returns a dict of scalar tensors.
     """
     variables = trained_variables(network, phase)
     decayed = {v.ref() for v in variables if "kernel" in v.name
                } - {v.ref() for v in network.gate_variables}
 
     @tf.function(jit_compile=jit_compile)
-    def step(images, labels, indices, offsets, flips, thresholds,
+    def step(images, labels, indices, crops, flips, thresholds,
              learning_rate, target):
-        batch = data.augment(tf.gather(images, indices), offsets, flips)
+        batch = crop.cut(tf.gather(images, indices), crops, flips)
         batch = data.normalize(batch, scaling)
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(

@@ -141,8 +141,7 @@ def _train():
             "network": dataclasses.asdict(config),
             "schedule": dataclasses.asdict(schedule),
             "resource": resource.settings(),
-            "data": {"name": dataset.name, "label_names": dataset.label_names,
-                     "scaling": dataset.scaling._asdict()},
+            "data": dataset.settings,
             "deterministic": _DETERMINISTIC.value,
         }, flags.FLAGS.flags_into_string())
         if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
@@ -171,7 +170,7 @@ def _network_config(dataset):
     return network_lib.NetworkConfig(
         backbone=_BACKBONE.value, depth=_DEPTH.value,
         classes=len(dataset.label_names),
-        image_shape=dataset.train.images.shape[1:],
+        image_shape=dataset.image_shape,
         layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value)
 

@@ -1,5 +1,6 @@
 """Takes a network through its phases, and can be stopped at any step."""
 
+import contextlib
 import math
 import time
 
@@ -10,6 +11,7 @@ from absl import logging
 from ddi_tf import data
 from ddi_tf import epoch_means
 from ddi_tf import errors
+from ddi_tf import feed as feed_lib
 from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
@@ -51,7 +53,7 @@ class Trainer:
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
-            dataset.flip)
+            dataset.flip, dataset.crop)
         self._optimizer = tf_keras.optimizers.SGD(
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
@@ -95,25 +97,24 @@ class Trainer:
         Raises:
             TrainingError: the loss is not finite.
         """
-        images = tf.constant(self._dataset.train.images)
-        labels = tf.constant(self._dataset.train.labels)
         record = None
-        while int(self._phase) < len(self._phases):
-            record = self._run_phase(
-                self._phases[int(self._phase)], images, labels)
-        if int(self._phase) == len(self._phases) and self._is_dynamic:
-            record = self._finish()
-            self._phase.assign_add(1)
-            self.save()
+        with contextlib.closing(
+                feed_lib.make(self._dataset.train, self._sampler)) as feed:
+            while int(self._phase) < len(self._phases):
+                record = self._run_phase(self._phases[int(self._phase)], feed)
+            if int(self._phase) == len(self._phases) and self._is_dynamic:
+                record = self._finish(feed)
+                self._phase.assign_add(1)
+                self.save()
         self._save_operating_point()
         return record
 
-    def _run_phase(self, phase, images, labels):
+    def _run_phase(self, phase, feed):
         steps = self._steps(phase)
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
-            self._teacher(phase), self._jit_compile)
+            self._teacher(phase), self._jit_compile, self._dataset.crop)
         # Warm-up ends when this mean has fallen.
         if phase.name == "warmup" and not int(self._phase_step):
             self._steering.reset(self._open_cost, skip_ratio=1.0)
@@ -124,7 +125,7 @@ class Trainer:
                 record = self._close_epoch(phase, steps)
             if self._is_over(phase, steps):
                 break
-            self._run_step(phase, step, steps, images, labels)
+            self._run_step(phase, step, steps, feed)
         self._warn_if_not_open(phase)
         # Phase and step move together, so that no checkpoint stands between.
         self._phase.assign_add(1)
@@ -142,7 +143,7 @@ class Trainer:
         self._folder.load_base(teacher)
         return teacher
 
-    def _run_step(self, phase, step, steps, images, labels):
+    def _run_step(self, phase, step, steps, feed):
         index = int(self._phase_step)
         target = phases.target(
             phase, self._schedule, self._open_cost, index, steps)
@@ -151,9 +152,7 @@ class Trainer:
             phases.gate_noise(phase, self._schedule, index, steps),
             self._schedule.seed, int(self._step))
         result = step(
-            images, labels,
-            *map(tf.constant, self._sampler.draw(int(self._step))),
-            tf.constant(thresholds),
+            *feed.arguments(int(self._step)), tf.constant(thresholds),
             tf.constant(self._rate(phase, steps), tf.float32),
             tf.constant(target, tf.float32))
         result = {name: float(value) for name, value in result.items()}
@@ -208,11 +207,11 @@ class Trainer:
         self._check_finite(phase, float(tune.logits.sum()))
         return self._monitor.record(tune, gated)
 
-    def _finish(self):
+    def _finish(self, feed):
         """Measures batch norm, holds the target; see `finish`. Its record."""
         started = time.monotonic()
         self._progress.start("finish", self._schedule.norm_batches, 0)
-        finish.reestimate_norms(self._network, self._norm_batches())
+        finish.reestimate_norms(self._network, self._norm_batches(feed))
         shift, target = 0.0, self._schedule.target_cost
         if any(phase.priced for phase in self._phases):
             shift, cost = finish.hold_target(
@@ -238,14 +237,14 @@ class Trainer:
         """Whether the run trains more than the base network."""
         return any(phase.gates or phase.exits for phase in self._phases)
 
-    def _norm_batches(self):
+    def _norm_batches(self, feed):
         """Training batches as the steps after the last would see them."""
-        train, last = self._dataset.train, int(self._step)
+        last = int(self._step)
         for step in range(last, last + self._schedule.norm_batches):
-            draw = self._sampler.draw(step)
+            images, _, indices, crops, flips = feed.arguments(step)
             yield data.normalize(
-                data.augment(tf.constant(train.images[draw.indices]),
-                             draw.offsets, draw.flips),
+                self._dataset.crop.cut(
+                    tf.gather(images, indices), crops, flips),
                 self._dataset.scaling)
             self._progress.update({})
 

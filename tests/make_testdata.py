@@ -18,6 +18,7 @@ from absl import flags
 from converters import bundling
 from ddi_tf import data
 from ddi_tf import run_folder
+from ddi_tf import sources
 from ddi_tf import traces
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -32,7 +33,7 @@ def main(argv):
     bundle = _FOLDER / "digits_resnet8"
     shutil.rmtree(bundle, ignore_errors=True)
     bundling.export(folder, bundle, max_variants=3)
-    dataset = data.load("digits")
+    dataset = sources.load("digits")
     split = data.Split(*(values[:_IMAGES] for values in dataset.test))
     result = traces.Tracer(
         folder.load_network(), dataset.scaling).collect(split)

@@ -10,6 +10,7 @@ import tempfile
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_ROOT),
@@ -139,7 +140,46 @@ class TrainTest(tf.test.TestCase):
         self.assertEqual(result.stdout, self.whole.stdout)
         self.assertEqual(self._metrics(self.path), before)
 
+    # Own images.
+
+    def _photos(self):
+        photos = self.root / "photos"
+        noise = np.random.default_rng(0)
+        for name in ("cat", "dog"):
+            (photos / name).mkdir(parents=True)
+            for index in range(60):
+                Image.fromarray(noise.integers(
+                    0, 256, [20, 30, 3]).astype(np.uint8)).save(
+                        photos / name / f"{index}.png")
+        return photos
+
+    def test_own_images_are_trained_on_from_disk_and_change_is_noticed(self):
+        photos, run = self._photos(), self.root / "own"
+        flags = ["--data_name=folder", f"--data_dir={photos}", f"--run={run}",
+                 "--model_depth=8", "--train_batch_size=16",
+                 "--data_image_size=16", "--data_crop=zoom",
+                 "--data_memory_gb=0", f"--data_cache={self.root / 'cache'}",
+                 "--train_base_epochs=0.4", *(
+                     f"--train_{phase}_epochs=0" for phase in (
+                         "warmup", "skip", "restore", "exits"))]
+        result = self.commands.run(*flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        settings = json.loads((run / "run.json").read_text())
+        self.assertEqual(settings["network"]["image_shape"], [16, 16, 3])
+        self.assertEqual(settings["network"]["classes"], 2)
+        self.assertEqual(settings["data"]["label_names"], ["cat", "dog"])
+        self.assertEqual(settings["data"]["crop"], "zoom")
+        (photos / "cat" / "0.png").rename(photos / "cat" / "zero.png")
+        self._assert_one_clear_line(
+            self.commands.run(*flags), "holds a run with another data")
+
     # Mistakes.
+
+    def test_own_images_that_are_not_there_are_one_line(self):
+        self._assert_one_clear_line(self.commands.run(
+            "--data_name=folder", f"--data_dir={self.root / 'nothing'}",
+            f"--run={self.root / 'none'}"), "nothing: no such folder")
+        self.assertFalse((self.root / "none").exists())
 
     def test_unknown_flag_is_named(self):
         result = self.commands.run("--model_dept=8", f"--run={self.path}")
