@@ -1,11 +1,13 @@
 """Takes a network through its phases, and can be stopped at any step."""
 
 import math
+import time
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import best
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import epoch_means
@@ -35,13 +37,20 @@ class Trainer:
         progress: object with `start(phase, steps, done)` and
             `update(metrics)`, told of every step.
         jit_compile: whether XLA compiles the step.
+        checkpoint_minutes: most minutes of training between two checkpoints;
+            one is written after every epoch too.
+        stop_requested: function that says, between any two steps, whether to
+            stop.
     """
 
     def __init__(self, folder, network, dataset, schedule, progress,
-                 jit_compile=False):
+                 jit_compile=False, checkpoint_minutes=10,
+                 stop_requested=lambda: False):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._schedule, self._progress = schedule, progress
         self._jit_compile = jit_compile
+        self._checkpoint_minutes = checkpoint_minutes
+        self._stop_requested = stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
@@ -66,30 +75,35 @@ class Trainer:
             network=network, optimizer=self._optimizer,
             steering=self._steering, epoch=self._epoch, phase=self._phase,
             phase_step=self._phase_step, step=self._step)
-        self._manager = folder.manager(self._checkpoint)
+        self._saved_step, self._saved_at = 0, time.monotonic()
         self._tracers = {
             open_: traces.Tracer(network, dataset.scaling, all_open=open_)
             for open_ in (True, False)}
 
     def resume(self):
-        """Goes on from the folder's last checkpoint; returns the step, or 0."""
-        prefix = self._folder.latest_checkpoint
-        if prefix:
-            run_folder.restore(self._checkpoint, prefix, self._folder.path)
+        """Goes on from the folder's last good checkpoint; its step, or 0."""
+        self._folder.checkpoints.restore(self._checkpoint)
         # The line of an epoch that was not yet closed is written again.
         self._folder.drop_metrics_after(
             int(self._step) - (1 if self._epoch.steps else 0))
-        return int(self._step)
+        self._keep_if_best()
+        self._saved_step = int(self._step)
+        return self._saved_step
 
     def save(self):
         """Writes a checkpoint of everything; keeps the last three."""
-        self._manager.save(checkpoint_number=int(self._step))
+        self._saved_step = int(self._step)
+        self._folder.checkpoints.save(self._checkpoint, self._saved_step)
+        self._keep_if_best()
+        self._saved_at = time.monotonic()
 
     def run(self):
         """Trains what is left. Returns the last tune record.
 
         Raises:
             TrainingError: the loss is not finite.
+            StoppedError: it was asked to stop, and has saved.
+            StorageError: something cannot be saved.
         """
         images = tf.constant(self._dataset.train.images)
         labels = tf.constant(self._dataset.train.labels)
@@ -97,7 +111,8 @@ class Trainer:
         while int(self._phase) < len(self._phases):
             record = self._run_phase(
                 self._phases[int(self._phase)], images, labels)
-        self._save_operating_point()
+        self._pause(self._phases[-1])
+        self._save_operating_points()
         return record
 
     def _run_phase(self, phase, images, labels):
@@ -115,6 +130,7 @@ class Trainer:
                 record = self._close_epoch(phase, steps)
             if self._is_over(phase, steps):
                 break
+            self._pause(phase)
             self._run_step(phase, step, steps, images, labels)
         self._warn_if_unfinished(phase)
         # Phase and step move together, so that no checkpoint stands between.
@@ -157,8 +173,31 @@ class Trainer:
         record = self._record(phase, self._rate(phase, steps))
         self._epoch.reset()
         self._folder.append_metrics(record)
-        self.save()
+        if not self._is_over(phase, steps):  # else the phase's end is saved
+            self.save()
         return record
+
+    def _pause(self, phase):
+        """Between two steps: saves if it is time, stops if asked to."""
+        stop = self._stop_requested()
+        minutes = (time.monotonic() - self._saved_at) / 60
+        if int(self._step) != self._saved_step and (
+                stop or minutes >= self._checkpoint_minutes):
+            # The loss of a step is that of the weights before its update.
+            self._check_finite(phase, float(tf.linalg.global_norm(
+                self._network.variables)), "norm of the weights")
+            self.save()
+        if stop:
+            raise errors.StoppedError(
+                f"stopped at step {int(self._step)} and saved in "
+                f"{self._folder.path}; the same command goes on from here.")
+
+    def _keep_if_best(self):
+        """Keeps the network if the best epoch so far has just ended."""
+        record = best.epoch(self._folder.metrics, self._phases[-1],
+                            self._schedule.target_cost)
+        if record and record["step"] == int(self._step):
+            self._folder.save_best(self._network, int(self._step))
 
     def _record(self, phase, rate):
         """One line of metrics.jsonl: train means, and the tune split."""
@@ -187,25 +226,29 @@ class Trainer:
             100 * record["tune"]["skip_ratio"], record["tune"]["cost"], seconds)
         return record
 
-    def _save_operating_point(self):
+    def _save_operating_points(self):
         """Chooses thresholds on the tune split and keeps them in the run."""
-        tune = self._tracers[False].collect(self._dataset.tune)
-        answers = self._network.costs.answers
-        chosen = thresholds.within_loss(tune, answers, EXIT_TOLERANCE)
-        outcome = thresholds.apply(tune, answers, chosen)
-        self._folder.save_operating_points([{
-            "name": "default", "thresholds": chosen,
-            "tune_accuracy": float(outcome.correct.mean()),
-            "tune_mean_macs": float(outcome.macs.mean())}])
+        self._folder.save_operating_points(
+            [self._operating_point(self._tracers[False])])
+        best_folder = run_folder.RunFolder(self._folder.path, best=True)
+        if best_folder.has_network:  # not in runs begun before there was one
+            tracer = traces.Tracer(
+                best_folder.load_network(), self._dataset.scaling)
+            best_folder.save_operating_points([self._operating_point(tracer)])
+
+    def _operating_point(self, tracer):
+        return thresholds.operating_point(
+            tracer.collect(self._dataset.tune), self._network.costs.answers,
+            EXIT_TOLERANCE)
 
     def _steps(self, phase):
         return math.ceil(self._schedule.epochs[phase.name]
                          * self._sampler.steps_per_epoch)
 
-    def _check_finite(self, phase, value):
+    def _check_finite(self, phase, value, what="loss"):
         if not math.isfinite(value):
             raise errors.TrainingError(
-                f"the loss is {value} at step {int(self._step)} (phase "
+                f"the {what} is {value} at step {int(self._step)} (phase "
                 f"{phase.name}). What was saved before in {self._folder.path} "
                 "is intact: lower --train_base_lr or --train_joint_lr and "
                 "start a new --run.")
