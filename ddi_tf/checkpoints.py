@@ -70,8 +70,9 @@ def restore(checkpoint, prefix, where):
     if damage := _read(checkpoint, prefix):
         raise errors.CheckpointError(
             f"{prefix} cannot be restored ({damage}). It is truncated or of "
-            "another network: give the training command again, which goes on "
-            "from the checkpoint before it, or train in another --run.")
+            "another network. The training command, given again, goes on from "
+            "the checkpoint before it; for a phase's or the best network train "
+            "in another --run.")
 
 
 class Checkpoints:
@@ -156,7 +157,7 @@ def _read(checkpoint, prefix):
         status.assert_existing_objects_matched()
     except (tf.errors.OpError, ValueError, AssertionError, LookupError,
             RuntimeError) as error:  # the reader's choice depends on the damage
-        return str(error).splitlines()[0] if str(error) else "unreadable"
+        return storage.reason(error)
     return None
 
 

@@ -179,11 +179,15 @@ class RunFolder:
             CheckpointError: no checkpoint, or one that cannot be read.
         """
         network = network_lib.Network(self.network_config)
+        self.restore_network(network, phase)
+        return network
+
+    def restore_network(self, network, phase=None):
+        """`load_network`, into a network that there is."""
         checkpoints.restore(
             tf.train.Checkpoint(network=network),
             self.phase_prefix(phase) if phase else self._offered.latest,
             self._home)
-        return network
 
     @property
     def metrics(self):

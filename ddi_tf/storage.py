@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 
 import tensorflow as tf
 
@@ -19,11 +20,17 @@ def writing(path):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise errors.StorageError(
-            f"{path} cannot be written ({reason.splitlines()[0]}). What was "
-            "saved before is intact: make room or allow writing there, then "
-            "give the same command again.") from None
+            f"{path} cannot be written ({reason(error)}). What was saved "
+            "before is intact: make room or allow writing there, then give the "
+            "same command again.") from None
+
+
+def reason(error):
+    """What an error of the system or of TensorFlow says, on one line."""
+    text = getattr(error, "strerror", None) or str(error) or "unreadable"
+    # TensorFlow adds the operation's names around it.
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", text.splitlines()[0])
 
 
 def write_atomically(path, text):

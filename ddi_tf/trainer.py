@@ -227,19 +227,21 @@ class Trainer:
         return record
 
     def _save_operating_points(self):
-        """Chooses thresholds on the tune split and keeps them in the run."""
-        self._folder.save_operating_points(
-            [self._operating_point(self._tracers[False])])
+        """Chooses thresholds on tune for the last network and for the best."""
+        self._folder.save_operating_points([self._operating_point()])
         best_folder = run_folder.RunFolder(self._folder.path, best=True)
-        if best_folder.has_network:  # not in runs begun before there was one
-            tracer = traces.Tracer(
-                best_folder.load_network(), self._dataset.scaling)
-            best_folder.save_operating_points([self._operating_point(tracer)])
+        if not best_folder.has_network:  # begun before a best one was kept
+            return
+        last = [variable.numpy() for variable in self._network.variables]
+        best_folder.restore_network(self._network)
+        best_folder.save_operating_points([self._operating_point()])
+        for variable, value in zip(self._network.variables, last):
+            variable.assign(value)
 
-    def _operating_point(self, tracer):
+    def _operating_point(self):
         return thresholds.operating_point(
-            tracer.collect(self._dataset.tune), self._network.costs.answers,
-            EXIT_TOLERANCE)
+            self._tracers[False].collect(self._dataset.tune),
+            self._network.costs.answers, EXIT_TOLERANCE)
 
     def _steps(self, phase):
         return math.ceil(self._schedule.epochs[phase.name]
