@@ -26,6 +26,9 @@ _MAX_VARIANTS = flags.DEFINE_integer(
     "export_max_variants", 3, "Graphs per block. With 2 channel groups, 3 are "
     "one for each set of open groups; where they do not fit, one graph "
     "computes all channels and masks.", lower_bound=1)
+_BEST = flags.DEFINE_bool(
+    "best", False, "Take the network of the best epoch on tune (BUILD.md says "
+    "which that is), not the last one.")
 
 
 def main(argv):
@@ -33,7 +36,7 @@ def main(argv):
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     quiet.tensorflow_logs()
     try:
-        folder = run_folder.RunFolder(_CHECKPOINT.value)
+        folder = run_folder.RunFolder(_CHECKPOINT.value, _BEST.value)
         with Progress(console=Console(stderr=True)) as progress:
             size, worst = bundling.export(
                 folder, _OUTPUT.value, _MAX_VARIANTS.value,

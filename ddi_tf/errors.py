@@ -17,6 +17,14 @@ class CheckpointError(DDIError):
     """A run folder without a checkpoint, or with one that cannot be read."""
 
 
+class StorageError(DDIError):
+    """A file that cannot be written (a full disk, no permission)."""
+
+
+class StoppedError(DDIError):
+    """Training was asked to stop, and has saved."""
+
+
 class TrainingError(DDIError):
     """Training cannot go on (a loss that is not finite)."""
 

@@ -23,6 +23,9 @@ from ddi_tf import traces
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
 _SPLIT = flags.DEFINE_enum(
     "split", "tune", data.SPLITS, "Which part of the run's data set.")
+_BEST = flags.DEFINE_bool(
+    "best", False, "Take the network of the best epoch on tune (BUILD.md says "
+    "which that is), not the last one.")
 
 
 def main(argv):
@@ -36,7 +39,7 @@ def main(argv):
 
 
 def _evaluate():
-    folder = run_folder.RunFolder(_RUN.value)
+    folder = run_folder.RunFolder(_RUN.value, _BEST.value)
     settings = folder.settings
     dataset = data_flags.load_of(settings)
     split = dataset.part(_SPLIT.value)
@@ -54,6 +57,7 @@ def _evaluate():
     table = tracers["gated"].costs
     return {"run": str(folder.path), "commit": settings["commit"],
             "seed": settings["schedule"]["seed"], "split": _SPLIT.value,
+            "best": _BEST.value,
             **report(table, full, gated, folder.operating_points)}
 
 

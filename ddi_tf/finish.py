@@ -7,15 +7,37 @@ is then missing to the target.
 
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
-# Share of the target that counts as having reached it.
+from ddi_tf import data
+
+# Share of the target that counts as having reached it, and from which a miss is
+# worth a warning.
 TOLERANCE = 0.002
+FAR = 0.02
 
 # The search: its first step, and how far the gates may be moved. A gate's
 # score is a logit; beyond this the gates are not what was trained any more.
 _FIRST_STEP = 0.02
 MAX_SHIFT = 2.0
 _BISECTIONS = 12
+
+
+def batches(feed, steps, dataset, progress):
+    """Training batches of these global steps, as `step` would make them.
+
+    Args:
+        feed: of the `feed` module.
+        steps: iterable of global steps.
+        dataset: `data.Dataset`.
+        progress: told of every batch by `update({})`.
+    """
+    for step in steps:
+        images, _, indices, crops, flips = feed.arguments(step)
+        yield data.normalize(
+            dataset.crop.cut(tf.gather(images, indices), crops, flips),
+            dataset.scaling)
+        progress.update({})
 
 
 def reestimate_norms(network, batches):
@@ -99,4 +121,10 @@ def hold_target(gates, measure, target):
                 outer = middle
     best = min(tried, key=lambda shift: (abs(tried[shift] - target),
                                          abs(shift)))
-    return best, cost(best)
+    found = cost(best)
+    if abs(found - target) > FAR * target:
+        logging.warning(
+            "the network costs %.3f of the base network on the tune split; the "
+            "target is %.3f. Give the skip and restore phases more epochs.",
+            found, target)
+    return best, found

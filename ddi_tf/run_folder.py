@@ -6,30 +6,26 @@
     RUN/checkpoints/  the last three
     RUN/phases/       the network as it was at the end of each phase
     RUN/operating_points.json  exit thresholds chosen on the tune split
+    RUN/best/         the network of the best epoch (`best.epoch`), and its
+                      operating_points.json
+    RUN/lock          held by the process that trains
 """
 
+import contextlib
+import fcntl
 import json
-import os
 import pathlib
 import subprocess
 
 import tensorflow as tf
+from absl import logging
 
+from ddi_tf import checkpoints
 from ddi_tf import errors
 from ddi_tf import network as network_lib
+from ddi_tf import storage
 
 _KEEP = 3
-
-
-def write_atomically(path, text):
-    """Writes `text` to `path` in full or not at all, even on power loss."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def commit():
@@ -50,30 +46,69 @@ class RunFolder:
 
     Args:
         path: the folder; made by `create`.
+        best: whether network and operating points are those of the best epoch
+            (`best.epoch`) instead of the last.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, best=False):
         self.path = pathlib.Path(path)
+        self.checkpoints = checkpoints.Checkpoints(
+            self.path / "checkpoints", _KEEP)
+        self._best = checkpoints.Checkpoints(self.path / "best", 1)
+        self._offered = self._best if best else self.checkpoints
+        self._home = self._best.folder if best else self.path
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps other processes from training here; makes the folder.
+
+        The system releases the lock when the process ends, however it does.
+
+        Raises:
+            ConfigError: another process trains here, or this is no folder.
+            StorageError: the folder cannot be written.
+        """
+        self._make()
+        with storage.writing(self.path / "lock"):
+            file = open(self.path / "lock", "w", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.ConfigError(
+                    f"another process is training in {self.path} (`fuser "
+                    f"{file.name}` says which). Wait for it, or give another "
+                    "--run.") from None
+            except OSError as error:  # some network file systems
+                logging.warning(
+                    "%s cannot be locked (%s): see to it yourself that no "
+                    "second process trains there.", self.path, error.strerror)
+            yield
 
     def create(self, settings, flags_text):
         """Starts a new run, or checks that an old one has the same settings.
 
         Raises:
-            ConfigError: the folder holds a run with other settings.
+            ConfigError: the folder holds a run with other settings, or is none.
+            StorageError: the folder cannot be written.
         """
         if self._file.exists():
-            changed = [key for key, value in settings.items()
-                       if self.settings.get(key) != _jsonable(value)]
-            if changed:
+            old = self.settings
+            old.pop("commit", None)
+            if changes := list(_changes(old, _jsonable(settings))):
                 raise errors.ConfigError(
-                    f"{self.path} holds a run with another {', '.join(changed)}"
-                    ". Give the same flags to go on with it, or another --run.")
+                    f"{self.path} holds a run with other settings: "
+                    f"{'; '.join(changes)}. Go on with it by --flagfile="
+                    f"{self.path / 'flags.cfg'}, or give another --run.")
             return
+        self._make()
+        storage.write_atomically(self.path / "flags.cfg", flags_text)
+        storage.write_atomically(self._file, json.dumps(
+            {**settings, "commit": commit()}, indent=1))
+
+    def _make(self):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path / "flags.cfg", flags_text)
-            write_atomically(self._file, json.dumps(
-                {**settings, "commit": commit()}, indent=1))
         except OSError as error:
             raise errors.ConfigError(
                 f"--run={self.path} cannot be written ({error.strerror}). Give "
@@ -103,23 +138,6 @@ class RunFolder:
     def network_config(self):
         return network_lib.NetworkConfig.from_dict(self.settings["network"])
 
-    @property
-    def latest_checkpoint(self):
-        """Prefix of the newest checkpoint that is there, or None.
-
-        Found by its files, so that deleting a damaged one falls back on the
-        one before it.
-        """
-        # TensorFlow writes the index last.
-        found = {int(path.stem.removeprefix("ckpt-")): str(path.with_suffix(""))
-                 for path in self.path.glob("checkpoints/ckpt-*.index")}
-        return found[max(found)] if found else None
-
-    def manager(self, checkpoint):
-        """The manager of the last checkpoints of a `tf.train.Checkpoint`."""
-        return tf.train.CheckpointManager(
-            checkpoint, str(self.path / "checkpoints"), max_to_keep=_KEEP)
-
     def phase_prefix(self, phase):
         """Checkpoint prefix of the network at the end of phase `phase`."""
         return str(self.path / "phases" / phase)
@@ -130,7 +148,12 @@ class RunFolder:
 
     def save_phase(self, phase, network):
         """Keeps `network` as phase `phase` left it."""
-        tf.train.Checkpoint(network=network).write(self.phase_prefix(phase))
+        checkpoints.write(
+            tf.train.Checkpoint(network=network), self.phase_prefix(phase))
+
+    def save_best(self, network, step):
+        """Keeps `network`, as it is at `step`, as the best so far."""
+        self._best.save(tf.train.Checkpoint(network=network), step)
 
     def load_base(self, network):
         """Gives `network` this run's trained backbone; gates, exits stay.
@@ -140,44 +163,80 @@ class RunFolder:
         """
         backbone = tf.train.Checkpoint(
             stem=network.stem, blocks=network.blocks, head=network.head)
-        restore(tf.train.Checkpoint(network=backbone),
-                self.phase_prefix("base"), self.path)
+        checkpoints.restore(
+            tf.train.Checkpoint(network=backbone), self.phase_prefix("base"),
+            self.path)
+
+    @property
+    def has_network(self):
+        """Whether there is something for `load_network`."""
+        return self._offered.latest is not None
 
     def load_network(self, phase=None):
-        """The trained `network.Network`, as last saved or as `phase` left it.
+        """The trained `network.Network`, or as `phase` left it.
 
         Raises:
             CheckpointError: no checkpoint, or one that cannot be read.
         """
         network = network_lib.Network(self.network_config)
-        prefix = (self.phase_prefix(phase) if phase else
-                  self.latest_checkpoint)
-        restore(tf.train.Checkpoint(network=network), prefix, self.path)
+        self.restore_network(network, phase)
         return network
+
+    def restore_network(self, network, phase=None):
+        """`load_network`, into a network that there is."""
+        checkpoints.restore(
+            tf.train.Checkpoint(network=network),
+            self.phase_prefix(phase) if phase else self._offered.latest,
+            self._home)
+
+    @property
+    def metrics(self):
+        """The lines of metrics.jsonl, as dicts; without one cut short."""
+        if not self._metrics.exists():
+            return []
+        lines = self._metrics.read_text(
+            encoding="utf-8", errors="replace").splitlines()
+        return [json.loads(line) for line in lines if _complete(line)]
 
     def append_metrics(self, record):
         """Adds one line to metrics.jsonl."""
-        with open(self._metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        storage.append(self._metrics, json.dumps(record))
 
     def drop_metrics_after(self, step):
         """Forgets lines of steps that a resumed run will do again."""
         if not self._metrics.exists():
             return
-        lines = self._metrics.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines
-                if _complete(line) and json.loads(line)["step"] <= step]
-        write_atomically(self._metrics, "".join(f"{k}\n" for k in kept))
+        text = "".join(f"{json.dumps(record)}\n" for record in self.metrics
+                       if record["step"] <= step)
+        if text.encode() != self._metrics.read_bytes():
+            storage.write_atomically(self._metrics, text)
 
     @property
     def operating_points(self):
-        """What `thresholds` chose on the tune split; [] before that."""
-        path = self.path / "operating_points.json"
-        return json.loads(path.read_text()) if path.exists() else []
+        """What `thresholds` chose on the tune split; [] before that.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        try:
+            points = json.loads(self._points.read_text(encoding="utf-8"))
+            if all({"name", "thresholds"} <= set(point) for point in points):
+                return points
+            reason = "a point without name or thresholds"
+        except FileNotFoundError:
+            return []
+        except (TypeError, ValueError) as error:
+            reason = str(error)
+        raise errors.CheckpointError(
+            f"{self._points} does not hold operating points ({reason}). Give "
+            "the training command again, which chooses them anew.")
 
     def save_operating_points(self, points):
-        write_atomically(self.path / "operating_points.json",
-                         json.dumps(points, indent=1))
+        storage.write_atomically(self._points, json.dumps(points, indent=1))
+
+    @property
+    def _points(self):
+        return self._home / "operating_points.json"
 
     @property
     def _file(self):
@@ -188,37 +247,21 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
 
-def restore(checkpoint, prefix, where):
-    """Reads a checkpoint into `checkpoint`'s objects, all of them.
-
-    Raises:
-        CheckpointError: `prefix` is None or missing, truncated or of another
-            network.
-    """
-    if prefix is None or not tf.io.gfile.exists(f"{prefix}.index"):
-        raise errors.CheckpointError(
-            f"{where} holds no checkpoint{f' {prefix}' if prefix else ''}. "
-            "Train first: python -m ddi_tf.train --run=...")
-    try:
-        # `read`, unlike `restore`, expects no counter of saves, which the
-        # networks that phases leave behind do not have.
-        status = checkpoint.read(prefix)
-        status.expect_partial()
-        status.assert_existing_objects_matched()
-    except (tf.errors.OpError, ValueError, AssertionError, LookupError,
-            RuntimeError) as error:  # the reader's choice depends on the damage
-        reason = str(error).splitlines()[0] if str(error) else "unreadable"
-        raise errors.CheckpointError(
-            f"{prefix} cannot be restored ({reason}). It is truncated or of "
-            "another network: delete its files to fall back on the checkpoint "
-            "before it, or train again.") from None
-
-
 def _complete(line):
     try:
-        return bool(json.loads(line))
-    except ValueError:  # the line that a crash cut short
+        return "step" in json.loads(line)
+    except (TypeError, ValueError):  # the line that a crash cut short
         return False
+
+
+def _changes(old, new, name=""):
+    """Says of every setting that differs what it was and what it is now."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            yield from _changes(
+                old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif old != new:
+        yield f"{name} was {json.dumps(old)}, now is {json.dumps(new)}"
 
 
 def _jsonable(value):

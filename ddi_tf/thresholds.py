@@ -72,6 +72,19 @@ def within_loss(traces, answer_macs, tolerance):
     return thresholds
 
 
+def operating_point(traces, answer_macs, tolerance):
+    """The default operating point, as a run's JSON keeps it.
+
+    Args:
+        traces, answer_macs, tolerance: as for `within_loss`.
+    """
+    chosen = within_loss(traces, answer_macs, tolerance)
+    outcome = apply(traces, answer_macs, chosen)
+    return {"name": "default", "thresholds": chosen,
+            "tune_accuracy": float(outcome.correct.mean()),
+            "tune_mean_macs": float(outcome.macs.mean())}
+
+
 def _highest(entropies, left, lost, allowance):
     """(threshold, who leaves): the highest that loses `allowance` at most.
 

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import signal
 import sys
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
@@ -17,6 +18,7 @@ from absl import logging
 from ddi_tf import data_flags
 from ddi_tf import energy
 from ddi_tf import errors
+from ddi_tf import interruption
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
@@ -32,6 +34,9 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of weights, data order and augmentation.", lower_bound=0)
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", False, "Same numbers every time, at some speed.")
+_MINUTES = flags.DEFINE_float(
+    "train_checkpoint_minutes", 10, "Most minutes between two checkpoints; "
+    "one is written after every epoch too.", lower_bound=0)
 _JIT = flags.DEFINE_bool(
     "jit_compile", False, "Compile the step with XLA (slower on a CPU).")
 
@@ -108,62 +113,74 @@ _PROFILE = flags.DEFINE_string(
     "loss_latency_profile", None, "What python -m device.profile measured, for "
     "--loss_resource=latency.")
 
+# Exit status of a command that a signal ended, as shells count.
+_SIGNALLED = 128
+
 
 def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     quiet.tensorflow_logs()
+    interrupt = interruption.Interruption()
     try:
-        _train()
+        _train(interrupt)
+    except errors.StoppedError as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        sys.exit(_SIGNALLED + interrupt.signal)
+    except KeyboardInterrupt:
+        print("\nstopped at once; the same command goes on from the last "
+              "checkpoint.", file=sys.stderr)
+        sys.exit(_SIGNALLED + signal.SIGINT)
     except errors.DDIError as error:
         sys.exit(f"error: {error}")
 
 
-def _train():
+def _train(interrupt):
     tf_keras.utils.set_random_seed(_SEED.value)
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     dataset = data_flags.load()
-    config = _network_config(dataset)
     schedule = _schedule()
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
-    network = network_lib.Network(config)
+    network = network_lib.Network(_network_config(dataset))
     folder = run_folder.RunFolder(_RUN.value)
     if _BASE_CHECKPOINT.value:
         run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
     with progress.TrainingProgress() as bar:
         run = trainer.Trainer(
             folder, network, dataset, schedule, resource.table(network), bar,
-            _JIT.value)
+            _JIT.value, _MINUTES.value, interrupt.requested)
         # Only now: settings that make no run leave no folder behind.
-        folder.create({
-            "network": dataclasses.asdict(config),
-            "schedule": dataclasses.asdict(schedule),
-            "resource": resource.settings(),
-            "data": dataset.settings,
-            "deterministic": _DETERMINISTIC.value,
-        }, flags.FLAGS.flags_into_string())
-        if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
-            folder.save_phase("base", network)
-        logging.info(
-            "%s%d: %.1f M MACs, %d parameters, %d training images, run in %s",
-            config.backbone, config.depth, network.costs.base / 1e6,
-            network.count_params(), len(dataset.train.images), folder.path)
-        if step := run.resume():
-            logging.info("going on from step %d", step)
-        try:
-            run.run()
-        except KeyboardInterrupt:
-            run.save()
-            sys.exit(f"\nstopped and saved in {folder.path}; the same command "
-                     "goes on from here.")
+        with folder.locked(), interrupt:
+            _run(run, folder, network, dataset, schedule, resource)
     point = folder.operating_points[0]
     print(f"Trained {folder.path}: tune accuracy "
           f"{100 * point['tune_accuracy']:.2f}% at "
           f"{point['tune_mean_macs'] / network.costs.base:.3f} of the base "
           "network's MACs, early exits taken.\nNext: python -m "
           f"converters.export --checkpoint={folder.path} --output=BUNDLE")
+
+
+def _run(run, folder, network, dataset, schedule, resource):
+    """Starts the run, or goes on with it."""
+    config = network.config
+    folder.create({
+        "network": dataclasses.asdict(config),
+        "schedule": dataclasses.asdict(schedule),
+        "resource": resource.settings(),
+        "data": dataset.settings,
+        "deterministic": _DETERMINISTIC.value,
+    }, flags.FLAGS.flags_into_string())
+    if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
+        folder.save_phase("base", network)
+    logging.info(
+        "%s%d: %.1f M MACs, %d parameters, %d training images, run in %s",
+        config.backbone, config.depth, network.costs.base / 1e6,
+        network.count_params(), len(dataset.train.images), folder.path)
+    if step := run.resume():
+        logging.info("going on from step %d", step)
+    run.run()
 
 
 def _network_config(dataset):

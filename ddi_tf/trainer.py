@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import best
 from ddi_tf import data
 from ddi_tf import epoch_means
 from ddi_tf import errors
@@ -16,18 +17,10 @@ from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network as network_lib
+from ddi_tf import operating_points
 from ddi_tf import phases
-from ddi_tf import run_folder
 from ddi_tf import steering
 from ddi_tf import step as step_lib
-from ddi_tf import thresholds
-
-# Accuracy that the default operating point may give up by leaving early.
-EXIT_TOLERANCE = 0.005
-
-# Share of the target that the finished network may cost away from it without
-# a warning.
-_FAR_FROM_TARGET = 0.02
 
 
 class Trainer:
@@ -42,14 +35,21 @@ class Trainer:
         progress: object with `start(phase, steps, done)` and
             `update(metrics)`, told of every step.
         jit_compile: whether XLA compiles the step.
+        checkpoint_minutes: most minutes of training between two checkpoints;
+            one is written after every epoch too.
+        stop_requested: function that says, between any two steps, whether to
+            stop.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
-                 jit_compile=False):
+                 jit_compile=False, checkpoint_minutes=10,
+                 stop_requested=lambda: False):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._schedule, self._prices = schedule, prices
         self._progress = progress
         self._jit_compile = jit_compile
+        self._checkpoint_minutes = checkpoint_minutes
+        self._stop_requested = stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
@@ -74,39 +74,43 @@ class Trainer:
             network=network, optimizer=self._optimizer,
             steering=self._steering, epoch=self._epoch, phase=self._phase,
             phase_step=self._phase_step, step=self._step)
-        self._manager = folder.manager(self._checkpoint)
+        self._saved_step, self._saved_at = 0, time.monotonic()
         self._monitor = monitor.Monitor(network, prices, dataset)
 
     def resume(self):
-        """Goes on from the folder's last checkpoint; returns the step, or 0."""
-        prefix = self._folder.latest_checkpoint
-        if prefix:
-            run_folder.restore(self._checkpoint, prefix, self._folder.path)
+        """Goes on from the folder's last good checkpoint; its step, or 0."""
+        self._folder.checkpoints.restore(self._checkpoint)
         # The line of an epoch that was not yet closed is written again.
         self._folder.drop_metrics_after(
             int(self._step) - (1 if self._epoch.steps else 0))
-        return int(self._step)
+        self._keep_if_best()
+        self._saved_step = int(self._step)
+        return self._saved_step
 
     def save(self):
         """Writes a checkpoint of everything; keeps the last three."""
-        self._manager.save(checkpoint_number=int(self._step))
+        self._saved_step = int(self._step)
+        self._folder.checkpoints.save(self._checkpoint, self._saved_step)
+        self._keep_if_best()
+        self._saved_at = time.monotonic()
 
     def run(self):
         """Trains what is left. Returns the last tune record.
 
         Raises:
             TrainingError: the loss is not finite.
+            StoppedError: it was asked to stop, and has saved.
+            StorageError: something cannot be saved.
         """
         record = None
         with contextlib.closing(
                 feed_lib.make(self._dataset.train, self._sampler)) as feed:
             while int(self._phase) < len(self._phases):
                 record = self._run_phase(self._phases[int(self._phase)], feed)
+            self._pause(self._phases[-1].name)
             if int(self._phase) == len(self._phases) and self._is_dynamic:
                 record = self._finish(feed)
-                self._phase.assign_add(1)
-                self.save()
-        self._save_operating_point()
+        operating_points.save(self._folder, self._network, self._monitor)
         return record
 
     def _run_phase(self, phase, feed):
@@ -125,6 +129,7 @@ class Trainer:
                 record = self._close_epoch(phase, steps)
             if self._is_over(phase, steps):
                 break
+            self._pause(phase.name)
             self._run_step(phase, step, steps, feed)
         self._warn_if_not_open(phase)
         # Phase and step move together, so that no checkpoint stands between.
@@ -181,8 +186,31 @@ class Trainer:
             self._steering.compare(record["tune"]["cost"])
         self._epoch.reset()
         self._folder.append_metrics(record)
-        self.save()
+        if not self._is_over(phase, steps):  # else the phase's end is saved
+            self.save()
         return record
+
+    def _pause(self, phase):
+        """Between two steps: saves if it is time, stops if asked to."""
+        stop = self._stop_requested()
+        minutes = (time.monotonic() - self._saved_at) / 60
+        if int(self._step) != self._saved_step and (
+                stop or minutes >= self._checkpoint_minutes):
+            # The loss of a step is that of the weights before its update.
+            self._check_finite(phase, float(tf.linalg.global_norm(
+                self._network.variables)), "norm of the weights")
+            self.save()
+        if stop:
+            raise errors.StoppedError(
+                f"stopped at step {int(self._step)} and saved in "
+                f"{self._folder.path}; the same command goes on from here.")
+
+    def _keep_if_best(self):
+        """Keeps the network if the best epoch so far has just ended."""
+        record = best.epoch(self._folder.metrics, self._phases[-1],
+                            self._schedule.target_cost)
+        if record and record["step"] == int(self._step):
+            self._folder.save_best(self._network, int(self._step))
 
     def _record(self, phase, rate):
         """One line of metrics.jsonl: train means, and the tune split."""
@@ -209,18 +237,16 @@ class Trainer:
 
     def _finish(self, feed):
         """Measures batch norm, holds the target; see `finish`. Its record."""
-        started = time.monotonic()
-        self._progress.start("finish", self._schedule.norm_batches, 0)
-        finish.reestimate_norms(self._network, self._norm_batches(feed))
-        shift, target = 0.0, self._schedule.target_cost
+        started, last = time.monotonic(), int(self._step)
+        steps = range(last, last + self._schedule.norm_batches)
+        self._progress.start("finish", len(steps), 0)
+        finish.reestimate_norms(self._network, finish.batches(
+            feed, steps, self._dataset, self._progress))
+        shift = 0.0
         if any(phase.priced for phase in self._phases):
-            shift, cost = finish.hold_target(
-                self._network.gates, self._monitor.cost, target)
-            if abs(cost - target) > _FAR_FROM_TARGET * target:
-                logging.warning(
-                    "the network costs %.3f of the base network on the tune "
-                    "split; the target is %.3f. Give the skip and restore "
-                    "phases more epochs.", cost, target)
+            shift, _ = finish.hold_target(
+                self._network.gates, self._monitor.cost,
+                self._schedule.target_cost)
         tune = self._look("finish", gated=True)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
                      monitor.in_words(tune))
@@ -230,6 +256,8 @@ class Trainer:
                   "seconds": round(time.monotonic() - started, 2),
                   "gate_shift": shift, "tune": tune}
         self._folder.append_metrics(record)
+        self._phase.assign_add(1)
+        self.save()
         return record
 
     @property
@@ -237,36 +265,14 @@ class Trainer:
         """Whether the run trains more than the base network."""
         return any(phase.gates or phase.exits for phase in self._phases)
 
-    def _norm_batches(self, feed):
-        """Training batches as the steps after the last would see them."""
-        last = int(self._step)
-        for step in range(last, last + self._schedule.norm_batches):
-            images, _, indices, crops, flips = feed.arguments(step)
-            yield data.normalize(
-                self._dataset.crop.cut(
-                    tf.gather(images, indices), crops, flips),
-                self._dataset.scaling)
-            self._progress.update({})
-
-    def _save_operating_point(self):
-        """Chooses thresholds on the tune split and keeps them in the run."""
-        tune = self._monitor.look()
-        answers = self._network.costs.answers
-        chosen = thresholds.within_loss(tune, answers, EXIT_TOLERANCE)
-        outcome = thresholds.apply(tune, answers, chosen)
-        self._folder.save_operating_points([{
-            "name": "default", "thresholds": chosen,
-            "tune_accuracy": float(outcome.correct.mean()),
-            "tune_mean_macs": float(outcome.macs.mean())}])
-
     def _steps(self, phase):
         return math.ceil(self._schedule.epochs[phase.name]
                          * self._sampler.steps_per_epoch)
 
-    def _check_finite(self, phase, value):
+    def _check_finite(self, phase, value, what="loss"):
         if not math.isfinite(value):
             raise errors.TrainingError(
-                f"the loss is {value} at step {int(self._step)} (phase "
+                f"the {what} is {value} at step {int(self._step)} (phase "
                 f"{phase}). What was saved before in {self._folder.path} "
                 "is intact: lower --train_base_lr or --train_joint_lr and "
                 "start a new --run.")

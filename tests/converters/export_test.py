@@ -29,7 +29,7 @@ def make_run(path):
                  "scaling": {"mean": [1.0] * 3, "std": [2.0] * 3}},
         "schedule": {"seed": 0}}, "--model_depth=8\n")
     checkpoint = tf.train.Checkpoint(network=network_lib.Network(config))
-    folder.manager(checkpoint).save(checkpoint_number=1)
+    folder.checkpoints.save(checkpoint, 1)
     folder.save_operating_points([_POINT])
     return folder
 

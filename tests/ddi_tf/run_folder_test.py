@@ -1,25 +1,30 @@
 """Tests of a run's files, whole, missing and damaged."""
 
 import dataclasses
+import errno
+import fcntl
 import json
-import os
 import pathlib
 import subprocess
 from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from absl.testing import parameterized
 
 from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import run_folder
+from ddi_tf import storage
 
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
 _PLAIN = dataclasses.replace(
     _CONFIG, layer_gates=False, channel_gates=False, exits=False)
 _SETTINGS = {"network": dataclasses.asdict(_CONFIG),
              "schedule": {"epochs": {"base": 1.0}}, "deterministic": False}
+
+_POINTS = [{"name": "default", "thresholds": [0.5, None, 0.1]}]
 
 
 class _FolderTest(tf.test.TestCase):
@@ -33,30 +38,6 @@ class _FolderTest(tf.test.TestCase):
     def _create(self):
         self.folder.create(_SETTINGS, "--seed=1\n")
         return self.folder.path
-
-
-class WriteAtomicallyTest(_FolderTest):
-
-    def setUp(self):
-        super().setUp()
-        self.path = pathlib.Path(self.create_tempdir().full_path) / "a.txt"
-
-    def test_text_is_written_in_utf8_and_nothing_else_is_left(self):
-        run_folder.write_atomically(self.path, "one\nzwölf")
-        self.assertEqual(self.path.read_bytes(), "one\nzwölf".encode())
-        self.assertEqual(os.listdir(self.path.parent), ["a.txt"])
-
-    def test_old_text_stays_when_writing_fails(self):
-        self.path.write_text("old")
-        with mock.patch.object(os, "fsync", side_effect=OSError("disk full")):
-            with self.assertRaisesRegex(OSError, "disk full"):
-                run_folder.write_atomically(self.path, "new")
-        self.assertEqual(self.path.read_text(), "old")
-
-    def test_an_old_file_is_replaced(self):
-        run_folder.write_atomically(str(self.path), "a longer old text")
-        run_folder.write_atomically(str(self.path), "new")
-        self.assertEqual(self.path.read_text(), "new")
 
 
 class CommitTest(tf.test.TestCase):
@@ -95,8 +76,18 @@ class SettingsTest(_FolderTest):
                    "schedule": {"epochs": {"base": 2.0}}}
         with self.assertRaisesRegex(
                 errors.ConfigError,
-                "holds a run with another schedule, deterministic.*"
-                "another --run"):
+                "other settings: schedule.epochs.base was 1.0, now is 2.0; "
+                f"deterministic was false, now is true.*--flagfile="
+                f"{self.folder.path}/flags.cfg, or give another --run"):
+            self.folder.create(changed, "")
+
+    def test_settings_that_came_or_went_are_named(self):
+        self._create()
+        changed = {**_SETTINGS, "schedule": {"alpha": 0.5, "epochs": {}}}
+        with self.assertRaisesRegex(
+                errors.ConfigError,
+                "epochs.base was 1.0, now is null; .*alpha was null, now is "
+                "0.5"):
             self.folder.create(changed, "")
 
     def test_missing_run_json_says_what_to_give(self):
@@ -162,6 +153,21 @@ class MetricsTest(_FolderTest):
         self.folder.append_metrics({"step": 8})
         self.assertEqual(self._steps(), [4, 8])
 
+    def test_lines_that_are_no_records_are_dropped(self):
+        self.folder.append_metrics({"step": 4})
+        with open(self.path, "ab") as file:
+            file.write(b'\x00\xff\n\n1\n[]\n{"phase": "ba')
+        self.assertEqual(self.folder.metrics, [{"step": 4}])
+        self.folder.drop_metrics_after(8)
+        self.assertEqual(self._steps(), [4])
+
+    def test_nothing_to_drop_writes_nothing(self):
+        # A full disk does not keep a run from being looked at.
+        self.folder.append_metrics({"step": 4, "loss": 0.1, "seconds": 1e-9})
+        with mock.patch.object(storage, "write_atomically") as write:
+            self.folder.drop_metrics_after(4)
+        write.assert_not_called()
+
     def test_nothing_to_drop_is_no_error(self):
         self.folder.drop_metrics_after(8)
         self.assertFalse(self.path.exists())
@@ -174,18 +180,58 @@ class OperatingPointsTest(_FolderTest):
 
     def test_they_survive_the_file(self):
         self._create()
-        points = [{"name": "default", "thresholds": [0.5, None, 0.1]}]
-        self.folder.save_operating_points(points)
-        self.assertEqual(self.folder.operating_points, points)
+        self.folder.save_operating_points(_POINTS)
+        self.assertEqual(self.folder.operating_points, _POINTS)
+
+    def test_a_damaged_file_is_named_and_the_remedy(self):
+        path = self._create() / "operating_points.json"
+        for damaged in ("", '[{"name": "def', "1", '{"name": 1}', '["name"]',
+                        '[{"name": "default"}]', "[1]", "\x00\xff"):
+            path.write_bytes(damaged.encode("latin-1"))
+            with self.assertRaisesRegex(
+                    errors.CheckpointError,
+                    f"{path} does not hold operating points .*training "
+                    "command again"):
+                _ = self.folder.operating_points
 
 
-class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
-    """Networks saved once, and copied for every kind of damage."""
+class LockTest(_FolderTest):
+
+    def test_a_second_process_is_refused_until_the_first_ends(self):
+        other = run_folder.RunFolder(self.folder.path)
+        with self.folder.locked():
+            with self.assertRaisesRegex(
+                    errors.ConfigError,
+                    f"another process is training in {self.folder.path} .*"
+                    "another --run"):
+                with other.locked():
+                    self.fail("not refused")
+        with other.locked():
+            pass
+
+    def test_a_file_system_without_locks_is_warned_of(self):
+        with mock.patch.object(fcntl, "flock", side_effect=OSError(
+                errno.ENOSYS, "Function not implemented")):
+            with mock.patch.object(logging, "warning") as warning:
+                with self.folder.locked():
+                    warning.assert_called_once()
+
+    def test_a_file_in_the_way_is_a_config_error(self):
+        self.folder.path.parent.mkdir()
+        self.folder.path.write_text("not a folder")
+        with self.assertRaisesRegex(
+                errors.ConfigError, str(self.folder.path)):
+            with self.folder.locked():
+                self.fail("not refused")
+
+
+class NetworksTest(tf.test.TestCase, parameterized.TestCase):
+    """Networks of a run: the last, a phase's, the best."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.net, cls.other = (network.Network(_CONFIG) for _ in range(2))
+        cls.net = network.Network(_CONFIG)
         generator = np.random.default_rng(0)
         for variable in cls.net.variables:
             variable.assign(generator.uniform(0.1, 1, variable.shape))
@@ -197,21 +243,9 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self.folder.create(_SETTINGS, "")
 
     def _save(self, *steps):
-        manager = self.folder.manager(tf.train.Checkpoint(network=self.net))
         for step in steps:
-            manager.save(checkpoint_number=step)
-
-    def _damaged(self, name, share):
-        """Cuts a file of the checkpoints to a share of its length."""
-        path, = self.path.glob(f"*/{name}")
-        path.write_bytes(path.read_bytes()[:int(
-            share * path.stat().st_size)])
-
-    def _restore(self, step):
-        """What `load_network` does, into a network that is built already."""
-        run_folder.restore(
-            tf.train.Checkpoint(network=self.other),
-            str(self.path / "checkpoints" / f"ckpt-{step}"), self.path)
+            self.folder.checkpoints.save(
+                tf.train.Checkpoint(network=self.net), step)
 
     def _assert_restored(self, net):
         self.assertEqual(net.config, _CONFIG)
@@ -222,18 +256,34 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         self._save(3, 5)
         self._assert_restored(self.folder.load_network())
 
-    def test_three_are_kept(self):
-        self._save(1, 2, 3, 4)
-        kept = sorted(
-            path.name for path in self.path.glob("checkpoints/*.index"))
-        self.assertEqual(
-            kept, ["ckpt-2.index", "ckpt-3.index", "ckpt-4.index"])
-
     def test_network_of_a_phase_is_kept(self):
         self.assertFalse(self.folder.has_phase("skip"))
         self.folder.save_phase("skip", self.net)
         self.assertTrue(self.folder.has_phase("skip"))
         self._assert_restored(self.folder.load_network("skip"))
+
+    def test_one_best_is_kept_and_loaded_on_demand(self):
+        best = run_folder.RunFolder(self.path, best=True)
+        self.assertFalse(best.has_network)
+        with self.assertRaisesRegex(
+                errors.CheckpointError, f"{self.path}/best holds no check"):
+            best.load_network()
+        for step in (4, 8):
+            self.folder.save_best(self.net, step)
+        self.assertTrue(best.has_network)
+        self.assertFalse(self.folder.has_network)
+        self._assert_restored(best.load_network())
+        self.assertEqual(
+            [path.name for path in self.path.glob("best/*.index")],
+            ["ckpt-8.index"])
+
+    def test_operating_points_of_the_best_are_its_own(self):
+        best = run_folder.RunFolder(self.path, best=True)
+        self.folder.save_best(self.net, 4)
+        self.folder.save_operating_points(_POINTS)
+        self.assertEqual(best.operating_points, [])
+        best.save_operating_points([])
+        self.assertEqual(self.folder.operating_points, _POINTS)
 
     def test_missing_checkpoint_says_to_train(self):
         with self.assertRaisesRegex(
@@ -245,36 +295,6 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(
                 errors.CheckpointError, "holds no checkpoint .*phases/base"):
             self.folder.load_network("base")
-
-    @parameterized.parameters(0.0, 0.5, 0.99)
-    def test_truncated_data_names_the_file_and_the_remedy(self, share):
-        self._save(3, 5)
-        self._damaged("ckpt-5.data-00000-of-00001", share)
-        with self.assertRaisesRegex(
-                errors.CheckpointError, "ckpt-5 cannot be restored .*delete"):
-            self._restore(5)
-
-    @parameterized.parameters(0.0, 0.5, 0.99)
-    def test_truncated_index_names_the_file_and_the_remedy(self, share):
-        self._save(3, 5)
-        self._damaged("ckpt-5.index", share)
-        with self.assertRaisesRegex(
-                errors.CheckpointError, "ckpt-5 cannot be restored .*delete"):
-            self._restore(5)
-
-    def test_missing_data_file_is_an_error(self):
-        self._save(3)
-        for path in self.path.glob("checkpoints/ckpt-3.data*"):
-            path.unlink()
-        with self.assertRaisesRegex(
-                errors.CheckpointError, "ckpt-3 cannot be restored"):
-            self._restore(3)
-
-    def test_deleting_the_damaged_one_falls_back_as_the_error_says(self):
-        self._save(3, 5)
-        for path in self.path.glob("checkpoints/ckpt-5.*"):
-            path.unlink()
-        self._assert_restored(self.folder.load_network())
 
     @parameterized.parameters(
         {"depth": 14}, {"groups": 4}, {"classes": 11},

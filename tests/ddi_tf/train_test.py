@@ -1,68 +1,22 @@
 """Tests of the training command, as a user gives it."""
 
 import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
+import signal
 import tempfile
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-_ROOT = pathlib.Path(__file__).parents[2]
-_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_ROOT),
-                "TF_CPP_MIN_LOG_LEVEL": "3"}
+import train_command
+from ddi_tf import run_folder
 
-# Importing TensorFlow takes longer than most of these commands: one process
-# imports what `ddi_tf.train` imports, and forks once per line (JSON) that it
-# reads; each child goes on as `python -m ddi_tf.train`.
-_FORKING = """
-import json, os, runpy, sys
-from ddi_tf import data_flags, progress, trainer
-from sklearn import datasets
-for line in sys.stdin:
-    command = json.loads(line)
-    child = os.fork()
-    if not child:
-        for stream in (1, 2):
-            os.dup2(os.open(command["streams"][stream - 1],
-                            os.O_WRONLY | os.O_CREAT), stream)
-        sys.argv[1:] = command["flags"]
-        runpy.run_module("ddi_tf.train", run_name="__main__", alter_sys=True)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(status, flush=True)
-"""
-
-_SMALL = ["--data_name=digits", "--model_depth=8", "--train_batch_size=128"]
-_WHOLE = [*_SMALL, *(f"--train_{phase}_epochs=0.2" for phase in (
-    "base", "warmup", "skip", "restore", "exits"))]
-
-
-class _Commands:
-    """Runs `python -m ddi_tf.train` with flags; see `_FORKING`."""
-
-    def __init__(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _FORKING], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=_ENVIRONMENT)
-
-    def run(self, *flags):
-        """A `subprocess.CompletedProcess`, as of the command itself."""
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [pathlib.Path(folder) / name for name in ("out", "err")]
-            command = {"flags": [str(flag) for flag in flags],
-                       "streams": [str(path) for path in paths]}
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-            status = int(self._process.stdout.readline())
-            return subprocess.CompletedProcess(
-                flags, status, *(path.read_text() for path in paths))
-
-    def close(self):
-        self._process.communicate()
+_SMALL = train_command.SMALL
+_WHOLE = [*_SMALL, *(
+    f"--train_{phase}_epochs=0.2" for phase in (
+        "base", "warmup", "skip", "restore", "exits"))]
 
 
 class TrainTest(tf.test.TestCase):
@@ -72,7 +26,7 @@ class TrainTest(tf.test.TestCase):
         super().setUpClass()
         cls.root = pathlib.Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.root)
-        cls.commands = _Commands()
+        cls.commands = train_command.Commands()
         cls.addClassCleanup(cls.commands.close)
         cls.path = cls.root / "runs" / "whole"
         cls.whole = cls.commands.run(*_WHOLE, f"--run={cls.path}")
@@ -217,7 +171,8 @@ class TrainTest(tf.test.TestCase):
         before = (self.path / "run.json").read_text()
         self._assert_one_clear_line(
             self.commands.run(*_WHOLE, "--seed=1", f"--run={self.path}"),
-            f"{self.path} holds a run with another schedule.*another --run")
+            f"{self.path} holds a run with other settings: schedule.seed was "
+            "0, now is 1. .*another --run")
         self.assertEqual((self.path / "run.json").read_text(), before)
 
     def test_batch_larger_than_the_data_is_one_line_and_leaves_no_run(self):
@@ -262,6 +217,72 @@ class TrainTest(tf.test.TestCase):
                 *_SMALL, f"--train_base_checkpoint={self.root / 'nowhere'}",
                 f"--run={self.root / 'no_base'}"),
             f"{self.root / 'nowhere'} holds no checkpoint")
+
+    def test_a_run_that_another_process_trains_is_one_line(self):
+        with run_folder.RunFolder(self.path).locked():
+            self._assert_one_clear_line(
+                self.commands.run(*_WHOLE, f"--run={self.path}"),
+                f"another process is training in {self.path} ")
+
+
+class StoppedTest(tf.test.TestCase):
+    """One run: a signal, a full disk, another signal, each time resumed."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, root)
+        commands = train_command.Commands()
+        cls.addClassCleanup(commands.close)
+        cls.path = root / "run"
+        flags = [*_SMALL, "--train_base_epochs=1000",
+                 f"--run={cls.path}"]
+        command = commands.start(*flags)
+        command.await_line("base step 8:")
+        command.send(signal.SIGTERM)
+        cls.terminated = command.wait()
+        cls.before = cls._checkpoints()
+        cls.full = commands.run(*flags, file_bytes=100_000)
+        cls.after = cls._checkpoints()
+        command = commands.start(*flags)
+        command.await_line("going on from step")
+        command.send(signal.SIGINT)
+        cls.interrupted = command.wait()
+
+    @classmethod
+    def _checkpoints(cls):
+        return sorted(p.name for p in cls.path.glob("checkpoints/*"))
+
+    def _assert_stopped(self, result, status):
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertIn("stopping after this step", result.stderr)
+        last = result.stderr.splitlines()[-1]
+        self.assertRegex(
+            last, rf"stopped at step \d+ and saved in {self.path}; the same "
+            "command goes on")
+        return int(last.split()[3])
+
+    def test_sigterm_saves_and_says_how_to_go_on(self):
+        step = self._assert_stopped(self.terminated, 143)
+        self.assertContainsSubset([f"ckpt-{step}.index"], self.before)
+
+    def test_a_full_disk_is_one_line_and_leaves_the_last_intact(self):
+        self.assertEqual(self.full.returncode, 1, self.full.stderr)
+        self.assertNotIn("Traceback", self.full.stderr)
+        self.assertRegex(
+            self.full.stderr.splitlines()[-1],
+            rf"^error: {self.path}/checkpoints/ckpt-\d+ cannot be written "
+            r"\(.*File too large.*\)\. What was saved before is intact")
+        self.assertEqual(self.after, self.before)
+
+    def test_ctrl_c_saves_and_goes_on_from_there(self):
+        step = self._assert_stopped(self.terminated, 143)
+        self.assertIn(f"going on from step {step}", self.full.stderr)
+        self.assertIn(f"going on from step {step}", self.interrupted.stderr)
+        self.assertGreaterEqual(
+            self._assert_stopped(self.interrupted, 130), step)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import checkpoints
 from ddi_tf import data
 from ddi_tf import errors
 from ddi_tf import network
+from ddi_tf import operating_points
 from ddi_tf import phases
 from ddi_tf import run_folder
 from ddi_tf import steering
@@ -47,7 +49,7 @@ class _Progress:
     """Remembers what it is told, and does something at one of the steps."""
 
     def __init__(self, at=None, action=None):
-        self.starts, self.steps = [], 0
+        self.starts, self.steps, self.stop = [], 0, False
         self._at, self._action = at, action
 
     def start(self, phase, steps, done):
@@ -57,18 +59,17 @@ class _Progress:
         del metrics
         self.steps += 1
         if self.steps == self._at:
-            self._action()
-
-
-def _interrupt():
-    raise KeyboardInterrupt
+            if self._action:
+                self._action()
+            else:
+                self.stop = True
 
 
 class _Run:
     """A trainer in a folder, made anew as the command would."""
 
     def __init__(self, path, config=_CONFIG, schedule=_SCHEDULE, at=None,
-                 action=_interrupt):
+                 action=None, **options):
         self.path = pathlib.Path(path)
         self.folder = run_folder.RunFolder(path)
         self.folder.create({"network": dataclasses.asdict(config)}, "")
@@ -77,7 +78,8 @@ class _Run:
         self.network = network.Network(config)
         self.trainer = trainer.Trainer(
             self.folder, self.network, _dataset(), schedule,
-            self.network.costs, self.progress)
+            self.network.costs, self.progress,
+            stop_requested=lambda: self.progress.stop, **options)
         self.resumed_from = self.trainer.resume()
 
     def to_the_end(self):
@@ -85,11 +87,11 @@ class _Run:
         return self
 
     def interrupted(self):
-        """Runs into the interrupt, and saves as the command does."""
+        """Runs until it is asked to stop, which it says it was."""
         try:
             self.trainer.run()
-        except KeyboardInterrupt:
-            self.trainer.save()
+        except errors.StoppedError as stopped:
+            self.message = str(stopped)
             return self
         raise AssertionError("the run was not interrupted")
 
@@ -197,7 +199,8 @@ class WholeRunTest(_TrainerTest):
         self.assertBetween(point["tune_accuracy"], 0, 1)
         accuracy = self.whole.metrics[-1]["tune"]["accuracy"]
         self.assertGreaterEqual(
-            point["tune_accuracy"], accuracy - trainer.EXIT_TOLERANCE - 1e-5)
+            point["tune_accuracy"],
+            accuracy - operating_points.TOLERANCE - 1e-5)
 
     def test_a_finished_run_stays_as_it_is(self):
         again = _Run(self.whole.path)
@@ -222,7 +225,27 @@ class PlainTest(_TrainerTest):
         super().setUpClass()
         root = pathlib.Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, root)
-        cls.whole = _Run(root, _PLAIN, _BASE_ONLY).to_the_end()
+        with mock.patch.object(
+                checkpoints, "write", side_effect=checkpoints.write) as write:
+            cls.whole = _Run(root, _PLAIN, _BASE_ONLY).to_the_end()
+        cls.written = [pathlib.Path(call.args[1]).relative_to(root)
+                       for call in write.call_args_list]
+
+    def test_every_epoch_and_phase_is_saved_once(self):
+        self.assertCountEqual(map(str, self.written), {
+            "checkpoints/ckpt-4", "checkpoints/ckpt-8", "phases/base",
+            *(f"best/ckpt-{r['step']}" for r in self._leaders())})
+
+    def test_the_best_epoch_is_kept(self):
+        best, = self.whole.path.glob("best/*.index")
+        self.assertEqual(best.name, f"ckpt-{self._leaders()[-1]['step']}.index")
+
+    def _leaders(self):
+        """The records that were the best when they were written."""
+        records = self.whole.metrics
+        return [record for n, record in enumerate(records)
+                if record["tune"]["accuracy"] == max(
+                    r["tune"]["accuracy"] for r in records[:n + 1])]
 
     def test_base_phase_skips_nothing(self):
         for record in self.whole.metrics:
@@ -233,7 +256,10 @@ class PlainTest(_TrainerTest):
 
     def test_interrupts_at_the_ends_of_epochs_and_phases_change_nothing(self):
         path = self._path()
-        _Run(path, _PLAIN, _BASE_ONLY, at=4).interrupted()
+        first = _Run(path, _PLAIN, _BASE_ONLY, at=4).interrupted()
+        self.assertEqual(
+            first.message, f"stopped at step 4 and saved in {path}; the same "
+            "command goes on from here.")
         second = _Run(path, _PLAIN, _BASE_ONLY, at=4).interrupted()
         with self.subTest("after an epoch's last step"):
             self.assertEqual(second.resumed_from, 4)
@@ -245,17 +271,21 @@ class PlainTest(_TrainerTest):
             self.assertEqual(third.metrics[-1]["step"], 8)
             self._assert_same_weights(third, self.whole)
 
-    def test_deleting_a_damaged_checkpoint_falls_back_as_its_error_says(self):
+    def test_a_damaged_checkpoint_falls_back_on_the_one_before(self):
         path = self._path() / "copy"
         shutil.copytree(self.whole.path, path)
         last = path / "checkpoints" / "ckpt-8.data-00000-of-00001"
         last.write_bytes(last.read_bytes()[:last.stat().st_size // 2])
-        with self.assertRaisesRegex(
-                errors.CheckpointError, "ckpt-8 cannot be restored.*delete"):
-            _Run(path, _PLAIN, _BASE_ONLY)
-        for file in path.glob("checkpoints/ckpt-8.*"):
-            file.unlink()
-        self.assertEqual(_Run(path, _PLAIN, _BASE_ONLY).resumed_from, 4)
+        with mock.patch.object(logging, "warning") as warning:
+            run = _Run(path, _PLAIN, _BASE_ONLY)
+        call, = warning.call_args_list
+        self.assertRegex(
+            call.args[0] % call.args[1:],
+            r"ckpt-8 cannot be restored \(.*\): going on from step 4")
+        self.assertEqual(run.resumed_from, 4)
+        self.assertEqual(run.metrics, self.whole.metrics[:1])
+        self._assert_same_weights(run.to_the_end(), self.whole)
+        self.assertEqual(run.metrics, self.whole.metrics)
 
 
 class WarmupTest(_TrainerTest):
@@ -304,6 +334,23 @@ class NotFiniteTest(_TrainerTest):
             run.to_the_end()
         self.assertEqual([r["step"] for r in run.metrics], [4])
         self._assert_finite(run.folder.load_network())
+        # The same command goes on from what was saved.
+        self.assertEqual(_Run(run.path, _PLAIN, _BASE_ONLY).resumed_from, 4)
+
+    def test_weights_that_broke_are_not_saved_within_an_epoch(self):
+        for stop, options, kept in ((False, {"checkpoint_minutes": 0}, [1, 2]),
+                                    (True, {}, [])):
+            def break_(stop=stop):
+                kernel = run.network.stem.conv.kernel
+                kernel.assign(tf.fill(kernel.shape, math.nan))
+                run.progress.stop = stop
+
+            run = _Run(self._path(), _PLAIN, _BASE_ONLY, at=3, action=break_,
+                       **options)
+            with self.assertRaisesRegex(
+                    errors.TrainingError, "weights is nan at step 3 .*intact"):
+                run.to_the_end()
+            self.assertEqual(run.folder.checkpoints.steps, kept)
 
     def test_weights_that_broke_at_the_end_of_an_epoch_are_not_kept(self):
         # The loss of a step is that of the weights before its update.
@@ -313,7 +360,7 @@ class NotFiniteTest(_TrainerTest):
             run.to_the_end()
         for index in run.path.glob("checkpoints/*.index"):
             net = network.Network(_PLAIN)
-            run_folder.restore(
+            checkpoints.restore(
                 tf.train.Checkpoint(network=net), str(index)[:-6], run.path)
             self._assert_finite(net)
 
