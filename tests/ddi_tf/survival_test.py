@@ -289,6 +289,9 @@ class EveryPlaceTest(_SameRunTest):
             self.path / "died", self.path / "whole", tolerance=0)
 
 
+_KILLS = 10
+
+
 @pytest.mark.slow
 class KillTest(_SameRunTest):
     """The command, killed at random moments and given again."""
@@ -297,7 +300,6 @@ class KillTest(_SameRunTest):
               "--train_base_epochs=2", "--train_warmup_epochs=1",
               "--train_skip_epochs=1.5", "--train_restore_epochs=1",
               "--train_exits_epochs=2")
-    _KILLS = 10
 
     def setUp(self):
         super().setUp()
@@ -307,31 +309,26 @@ class KillTest(_SameRunTest):
         self.addCleanup(self.commands.close)
 
     def test_ten_kills_change_nothing(self):
-        whole = self.path / "whole"
-        started = time.monotonic()
+        whole, killed = self.path / "whole", self.path / "killed"
         self._finish(whole)
-        seconds = time.monotonic() - started
+        last, = self._steps(whole)[-1:]
         moments = random.Random(0)
-        kills, runs = 0, 0
-        while kills < self._KILLS:
-            # A run that ends before its next kill is judged, and another one
-            # begun.
-            runs += 1
-            path = self.path / f"run{runs}"
-            while kills < self._KILLS:
-                command = self._start(path)
-                moment = moments.uniform(0, seconds / 2)
-                time.sleep(moment)
-                command.send(signal.SIGKILL)
-                killed = command.wait()
-                self.assertIn(killed.returncode, (0, -signal.SIGKILL),
-                              killed.stderr)
-                if not killed.returncode:
-                    break
-                kills += 1
-                print(f"kill {kills} after {moment:.1f} s: {self._done(path)}")
-            self._finish(path)
-            self.assert_same_runs(path, whole, tolerance=1e-5)
+        # The first while it starts, the others all along.
+        for step in sorted([0, *moments.sample(range(last), _KILLS - 1)]):
+            command = self._start(killed)
+            end = time.monotonic() + 300
+            while step and max(self._steps(killed), default=0) < step:
+                self.assertLess(time.monotonic(), end, "no progress")
+                time.sleep(0.02)
+            time.sleep(moments.uniform(0, 1))
+            command.send(signal.SIGKILL)
+            result = command.wait()
+            # A quick machine may have ended the run in this second.
+            self.assertIn(
+                result.returncode, (0, -signal.SIGKILL), result.stderr)
+            print(f"killed after step {step}: {self._steps(killed)} are kept")
+        self._finish(killed)
+        self.assert_same_runs(killed, whole, tolerance=1e-5)
 
     def _start(self, path):
         # About every second, so that kills fall among checkpoints.
@@ -343,9 +340,8 @@ class KillTest(_SameRunTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertNotIn("Traceback", result.stderr)
 
-    def _done(self, path):
-        steps = run_folder.RunFolder(path).checkpoints.steps
-        return f"step {steps[-1]}" if steps else "no checkpoint"
+    def _steps(self, path):
+        return run_folder.RunFolder(path).checkpoints.steps
 
 
 if __name__ == "__main__":
