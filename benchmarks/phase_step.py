@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import gates
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import steering
@@ -38,17 +39,28 @@ class PhaseStep:
                           *steered.variables]
         self.function = step_lib.make(
             network, optimizer, steered, PHASES[phase], schedule,
-            dataset.scaling, jit_compile)
+            network.costs, dataset.scaling, jit_compile=jit_compile,
+            crop=dataset.crop)
+        self._shape = [schedule.batch_size, network.decision_count]
         self._images = tf.constant(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels)
 
-    def arguments(self, draw, learning_rate, target):
+    def thresholds(self, index):
+        """[B, D] float32 gate thresholds of a step, fully random."""
+        return gates.draw_thresholds(self._shape, 1.0, 0, index)
+
+    def arguments(self, draw, thresholds, learning_rate, target):
         """Arguments of `function` for a `data.Draw`, in order."""
-        return (self._images, self._labels, *map(tf.constant, draw),
+        return (self._images, self._labels,
+                *map(tf.constant, (*draw, thresholds)),
                 tf.constant(learning_rate, tf.float32),
                 tf.constant(target, tf.float32))
 
-    def __call__(self, draw, learning_rate, target):
-        """Name -> float: what a step of the trainer returns."""
-        result = self.function(*self.arguments(draw, learning_rate, target))
+    def __call__(self, *batch):
+        """Name -> float: what a step of the trainer returns.
+
+        Args:
+            *batch: as for `arguments`.
+        """
+        result = self.function(*self.arguments(*batch))
         return {name: float(value) for name, value in result.items()}

@@ -38,6 +38,7 @@ from absl import app
 from absl import flags
 
 import phase_step
+from ddi_tf import crops
 from ddi_tf import data
 from ddi_tf import errors
 from ddi_tf import network as network_lib
@@ -173,7 +174,9 @@ def burst_of(phase, setting, dataset):
     def burst(steps):
         ends = []
         for _ in range(steps):
-            step(sampler.draw(next(count)), _RATE, setting.schedule.target_cost)
+            index = next(count)
+            step(sampler.draw(index), step.thresholds(index), _RATE,
+                 setting.schedule.target_cost)
             ends.append(time.perf_counter())
         return ends
 
@@ -205,9 +208,10 @@ def pipeline(batch_size, dataset):
 
     def batch(indices):
         offsets = tf.random.uniform(
-            [batch_size, 2], 0, 2 * data.CROP_PADDING + 1, tf.int32)
+            [batch_size, 2], 0, 2 * crops.SHIFT_PADDING + 1, tf.int32)
         flips = tf.random.uniform([batch_size]) < 0.5
-        augmented = data.augment(tf.gather(images, indices), offsets, flips)
+        augmented = crops.Shift().cut(
+            tf.gather(images, indices), offsets, flips)
         return (data.normalize(augmented, dataset.scaling),
                 tf.gather(labels, indices))
 

@@ -45,7 +45,7 @@ _JOINT_LR = 1e-3
 
 # What the step is given: the data set, and what a batch draws.
 _DATA = ("images", "labels")
-_BATCH = ("indices", "offsets", "flips", "learning_rate", "target")
+_BATCH = ("indices", "crops", "flips", "thresholds", "learning_rate", "target")
 
 _FACTS, _ARRAYS = "reference.json", "reference.npz"
 
@@ -111,22 +111,24 @@ def pack(args):
     from ddi_tf import data
     from ddi_tf import phases
     from ddi_tf import run_folder
+    from ddi_tf import sources
     import phase_step
     quiet.tensorflow_logs()
     tool = _tool("export_step")
-    dataset = data.load(args.data_name, args.data_dir)
+    dataset = sources.load(
+        args.data_name, sources.Options(folder=args.data_dir))
     schedule = phases.Schedule(
         batch_size=args.train_batch_size, joint_lr=_JOINT_LR)
     sampler = data.Sampler(len(dataset.train.images), schedule.batch_size,
                            schedule.seed, dataset.flip)
     phase = phase_step.PHASES[_PHASE]
-    batches = [
-        (sampler.draw(index),
-         phases.learning_rate(phase, schedule, index, STEPS),
-         schedule.target_cost) for index in range(STEPS)]
     compiled, plain = (phase_step.PhaseStep(
         _PHASE, args.model_depth, schedule, dataset, jit)
         for jit in (True, False))
+    batches = [
+        (sampler.draw(index), compiled.thresholds(index),
+         phases.learning_rate(phase, schedule, index, STEPS),
+         schedule.target_cost) for index in range(STEPS)]
     tool.export_step(compiled.function, compiled.arguments(*batches[0]),
                      (*_DATA, *_BATCH), args.output)
     # What comes home is found by name: no two variables may share one.

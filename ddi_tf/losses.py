@@ -26,20 +26,21 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
 
 
 def distillation(logits, teacher, temperature):
-    """Cross-entropy with a teacher's softened answers (arXiv:1503.02531).
+    """Distance from a teacher's softened answers (arXiv:1503.02531).
 
-    `T^2 mean_b sum_c -softmax(teacher / T)_bc log softmax(logits / T)_bc`; T^2
-    keeps its gradient in proportion to that of `cross_entropy`.
+    `T^2 mean_b sum_c q_bc log(q_bc / p_bc)` with the softened softmaxes q of
+    the teacher and p of the logits; T^2 keeps its gradient in proportion to
+    that of `cross_entropy`.
 
     Args:
         logits: [B, C] float.
         teacher: [B, C] float, logits; no gradient goes into them.
         temperature: T > 0.
     """
-    target = tf.nn.softmax(tf.stop_gradient(teacher) / temperature)
+    log_q = tf.nn.log_softmax(tf.stop_gradient(teacher) / temperature)
+    log_p = tf.nn.log_softmax(logits / temperature)
     return temperature**2 * tf.reduce_mean(
-        tf.nn.softmax_cross_entropy_with_logits(
-            labels=target, logits=logits / temperature))
+        tf.reduce_sum(tf.exp(log_q) * (log_q - log_p), axis=-1))
 
 
 def with_exits(head_loss, exit_losses):

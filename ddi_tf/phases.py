@@ -69,7 +69,7 @@ class Schedule:
     label_smoothing: float = 0.0
     distill: float = 0.0
     distill_temperature: float = 4.0
-    gate_noise: float = 1.0
+    gate_noise: float = 0.0
     norm_batches: int = 100
     alpha: float = 0.1
     target_cost: float = 0.5

@@ -87,7 +87,7 @@ _TEMPERATURE = flags.DEFINE_float(
     "train_distill_temperature", 4.0, "Softens the teachers' answers.",
     lower_bound=1e-3)
 _NOISE = flags.DEFINE_float(
-    "train_gate_noise", 1.0, "How far from one half the gates' thresholds are "
+    "train_gate_noise", 0.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
     upper_bound=1)
 _NORM_BATCHES = flags.DEFINE_integer(
