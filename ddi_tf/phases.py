@@ -35,6 +35,10 @@ WARMUP_SKIP_RATIO = 0.01
 # Share of a phase's steps over which the rate climbs from 0 (base phase only).
 _CLIMB = 0.05
 
+# How the learning rate falls, and where it does in steps.
+DECAYS = ("cosine", "steps")
+_MILESTONES = (1 / 2, 3 / 4)
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -46,6 +50,7 @@ class Schedule:
             the gates are open.
         base_lr: peak rate of the base phase.
         joint_lr: peak rate of the phases after it.
+        decay: how the rates fall, one of DECAYS.
         weight_decay: L2 factor on the kernels of W and exits.
         label_smoothing: share of the target spread over all classes.
         distill: share of every answer's loss that asks for a teacher's softened
@@ -65,6 +70,7 @@ class Schedule:
     epochs: dict = dataclasses.field(default_factory=dict)
     base_lr: float = 0.1
     joint_lr: float = 0.01
+    decay: str = "cosine"
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     distill: float = 0.0
@@ -102,7 +108,18 @@ def planned(config, schedule):
 
 
 def learning_rate(phase, schedule, step, steps):
-    """Rate at `step` of `steps`: a cosine from the peak to the floor."""
+    """Rate at `step` of `steps`.
+
+    "cosine": it climbs over the first steps of the base phase, and falls as a
+    cosine from each phase's peak to its floor. "steps": it is divided by 10 at
+    one half and at three quarters of the base phase, and stays `joint_lr`
+    afterwards (Section 4.1: 64k steps, 32k and 48k).
+    """
+    if schedule.decay == "steps":
+        if phase.name != "base":
+            return schedule.joint_lr
+        return schedule.base_lr * 0.1 ** sum(
+            step >= share * steps for share in _MILESTONES)
     peak = phase.lr_peak * (
         schedule.base_lr if phase.name == "base" else schedule.joint_lr)
     if phase.name == "base" and step < _CLIMB * steps:

@@ -73,6 +73,9 @@ _BASE_LR = flags.DEFINE_float(
     "train_base_lr", 0.1, "Peak learning rate of the base phase.")
 _JOINT_LR = flags.DEFINE_float(
     "train_joint_lr", 0.01, "Peak learning rate of the phases after it.")
+_LR_DECAY = flags.DEFINE_enum(
+    "train_lr_decay", "cosine", phases.DECAYS, "How the rates fall: as a "
+    "cosine, or in the paper's two steps.")
 _DECAY = flags.DEFINE_float(
     "train_weight_decay", 1e-4, "L2 factor on kernels.", lower_bound=0)
 _SMOOTHING = flags.DEFINE_float(
@@ -198,6 +201,7 @@ def _schedule():
         epochs={name: flag.value for name, flag in _EPOCHS.items()
                 if not (name == "base" and _BASE_CHECKPOINT.value)},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
+        decay=_LR_DECAY.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
         gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,

@@ -74,6 +74,22 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
 
 class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
 
+    @parameterized.parameters(
+        (0, 0.1), (499, 0.1), (500, 0.01), (749, 0.01), (750, 0.001),
+        (999, 0.001))
+    def test_in_steps_it_falls_at_a_half_and_at_three_quarters(
+            self, step, rate):
+        schedule = phases.Schedule(base_lr=0.1, decay="steps")
+        self.assertAllClose(
+            phases.learning_rate(_BASE, schedule, step, 1000), rate)
+
+    @parameterized.parameters(_SKIP, _RESTORE, _EXITS)
+    def test_in_steps_the_joint_rate_is_constant(self, *phase):
+        schedule = phases.Schedule(joint_lr=0.01, decay="steps")
+        for step in (0, 500, 999):
+            self.assertEqual(0.01, phases.learning_rate(
+                phases.Phase(*phase), schedule, step, 1000))
+
     def setUp(self):
         super().setUp()
         self.schedule = phases.Schedule(base_lr=0.6, joint_lr=0.02)
