@@ -107,12 +107,12 @@ def hold_target(gates, measure, target):
     inner, outer = 0.0, _FIRST_STEP if cost(0.0) < target else -_FIRST_STEP
     # The side of the target that the shift moves away from.
     below = outer > 0
-    while not close(inner) and abs(outer) <= MAX_SHIFT and (
+    while not close(inner) and inner != outer and (
             cost(outer) < target) == below:
-        inner, outer = outer, 2 * outer
+        inner, outer = outer, max(-MAX_SHIFT, min(2 * outer, MAX_SHIFT))
     if outer in tried:
         for _ in range(_BISECTIONS):
-            if close(inner) or close(outer):
+            if close(inner) or close(outer) or inner == outer:
                 break
             middle = (inner + outer) / 2
             if (cost(middle) < target) == below:

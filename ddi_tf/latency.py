@@ -21,20 +21,21 @@ def read(path):
         ConfigError: the file is missing or is no profile.
     """
     try:
-        graphs = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))[
-            "graphs"]
-        medians = {graph["name"]: float(graph["median_ms"])
-                   for graph in graphs}
+        # Every number as a float: what is none (true, "1") then stands out.
+        profile = json.loads(pathlib.Path(path).read_text(encoding="utf-8"),
+                             parse_int=float)
+        medians = {graph["name"]: graph["median_ms"]
+                   for graph in profile["graphs"]}
     except OSError as error:
         raise errors.ConfigError(
             f"--loss_latency_profile={path} cannot be read ({error.strerror}). "
             "Measure one on the device: python -m device.profile") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.ConfigError(
             f"{path} is not a latency profile ({error!r}). Measure again: "
             "python -m device.profile") from None
     if bad := [name for name, value in medians.items()
-               if not (math.isfinite(value) and value > 0)]:
+               if not (isinstance(value, float) and 0 < value < math.inf)]:
         raise errors.ConfigError(
             f"{path}: the latency of {bad[0]} is {medians[bad[0]]} ms; measure "
             "again: python -m device.profile")
@@ -54,13 +55,13 @@ def table(network, medians):
     Raises:
         ConfigError: a graph of the network is not in the profile.
     """
-    found = set(medians)
-    cut = subgraphs.cut(network, max_variants=len(found))
+    def missing_from(cut):
+        return [graph.name for graph in cut.graphs if graph.name not in medians]
+
     # A bundle with fewer variants has one graph for all masks.
-    if not {graph.name for graph in cut.graphs} <= found:
-        cut = subgraphs.cut(network, max_variants=1)
-    missing = [graph.name for graph in cut.graphs if graph.name not in found]
-    if missing:
+    cut = min((subgraphs.cut(network, most) for most in (len(medians), 1)),
+              key=lambda cut: len(missing_from(cut)))
+    if missing := missing_from(cut):
         raise errors.ConfigError(
             f"the latency profile has no {missing[0]} ({len(missing)} graphs "
             "are missing): it was measured on another network. Export this one "

@@ -4,7 +4,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import costs
+from ddi_tf import energy
 from ddi_tf import network
+from ddi_tf import work
 
 # Two blocks; the second has a shortcut that always costs, and one exit stands
 # after the first.
@@ -96,7 +98,109 @@ class FullPathTest(tf.test.TestCase):
             costs.full_path(_TABLE, spent), [1008 + 16, 2278 + 16])
 
 
+def _works(factor):
+    """A `CostTable` of one block, of `Work` that all differ."""
+    numbers = iter(range(1, 100))
+
+    def next_work():
+        return work.Work(*(factor * next(numbers) for _ in range(3)))
+    return costs.CostTable(
+        stem=next_work(), layer_gates=(next_work(),),
+        channel_gates=(next_work(),), skips=(next_work(),),
+        runs=(costs.Run(next_work(), next_work(), next_work()),),
+        exits=(next_work(),), exit_after=(0,), head=next_work())
+
+
+class PricedTest(tf.test.TestCase):
+
+    def test_every_cost_keeps_its_place(self):
+        table = _works(1)
+        self.assertEqual(table.priced(lambda cost: cost), table)
+        self.assertEqual(
+            table.priced(lambda cost: cost.weights), costs.CostTable(
+                stem=2, layer_gates=(5,), channel_gates=(8,), skips=(11,),
+                runs=(costs.Run(14, 17, 20),), exits=(23,), exit_after=(0,),
+                head=26))
+
+    def test_blocks_keep_their_places(self):
+        doubled = _TABLE.priced(lambda cost: 2 * cost)
+        self.assertEqual(doubled.exit_after, _TABLE.exit_after)
+        self.assertEqual(doubled.runs, ((600, 80, 0), (0, 200, 1600)))
+        self.assertEqual(doubled.skips, (0, 10))
+        self.assertIsInstance(doubled.runs[0], costs.Run)
+
+    def test_sums_of_prices_are_prices_of_sums(self):
+        model = energy.EnergyModel(2.0, 30.0, 0.5, "pJ", "")
+        table, decisions = _works(1), _decisions([[1]], [[[1, 0]]])
+        prices = table.priced(model.energy)
+        spent = costs.spent(prices, decisions)
+        by_count = [
+            costs.spent(table.priced(lambda w, c=count: w[c]), decisions)
+            for count in range(3)]
+        self.assertAllClose(
+            spent, 2 * by_count[0] + 30 * by_count[1] + by_count[2] / 2)
+        self.assertAllClose(
+            costs.spent(_works(3).priced(model.energy), decisions), 3 * spent)
+        self.assertAllClose(prices.base, sum(
+            price * table.priced(lambda w, c=count: w[c]).base
+            for count, price in enumerate((2, 30, 0.5))))
+
+    def test_energy_of_a_decision_by_hand(self):
+        model = energy.EnergyModel(2.0, 30.0, 0.5, "pJ", "")
+        nothing = work.Work()
+        table = costs.CostTable(
+            stem=work.Work(100, 10, 40),                # 200 + 300 + 20
+            layer_gates=(work.Work(5, 1, 2),),          # 10 + 30 + 1
+            channel_gates=(work.Work(10, 2, 4),),       # 20 + 60 + 2
+            skips=(work.Work(8, 4, 6),),                # 16 + 120 + 3
+            runs=(costs.Run(work.Work(0, 0, 60),        # 30
+                            work.Work(200, 20, 80),     # 400 + 600 + 40
+                            nothing),),
+            exits=(work.Work(3, 1, 2),),                # 6 + 30 + 1
+            exit_after=(0,), head=work.Work(1, 1, 4)    # 2 + 30 + 2
+        ).priced(model.energy)
+        always = 520 + 41 + 139
+        spent = costs.spent(table, _decisions(
+            [[1], [1], [1], [0]], [[[1, 1], [0, 1], [0, 0], [1, 1]]]))
+        self.assertAllClose(spent[:, 0], [
+            always + 82 + 30 + 1040, always + 82 + 30 + 520, always + 82,
+            always])
+        self.assertAllClose(
+            costs.full_path(table, spent) - spent[:, -1], [37 + 34] * 4)
+
+
+class LeastTest(tf.test.TestCase):
+
+    def test_it_is_the_full_path_with_every_gate_closed(self):
+        spent = costs.spent(_TABLE, _decisions([[0, 0]], [[[1]], [[1]]]))
+        self.assertAllEqual(costs.full_path(_TABLE, spent), [_TABLE.least])
+
+
 class MacTableTest(tf.test.TestCase):
+
+    def test_macs_are_those_of_the_work(self):
+        net = network.Network(network.NetworkConfig(depth=8))
+        self.assertEqual(net.costs, net.work.priced(lambda w: w.macs))
+        self.assertEqual(net.work.stem, net.blocks[0].conv1.work(
+            32, 32, 3)._replace(activations=32 * 32 * (3 + 16)))
+        self.assertEqual(net.work.skips[0], work.Work())
+        self.assertEqual(net.work.skips[1], net.blocks[1].skip_work)
+        self.assertEqual(net.work.runs[2], net.blocks[2].run_work)
+        self.assertEqual(net.work.head, net.head.work(8, 8))
+        self.assertEqual(
+            net.work.layer_gates[1], net.layer_gate.work(32, 32, 16))
+        self.assertEqual(
+            net.work.channel_gates[2],
+            net.channel_gates["stage3_block1"].work(16, 16))
+        self.assertEqual(
+            net.work.exits[1], net.exits["stage2_block1"].work(16, 16))
+
+    def test_what_a_network_lacks_does_no_work(self):
+        net = network.Network(network.NetworkConfig(
+            depth=8, layer_gates=False, channel_gates=False, exits=False))
+        self.assertEqual(net.work.layer_gates, (work.Work(),) * 3)
+        self.assertEqual(net.work.channel_gates, (work.Work(),) * 3)
+        self.assertEqual((net.work.exits, net.work.exit_after), ((), ()))
 
     def test_resnet8_by_hand(self):
         table = network.Network(network.NetworkConfig(depth=8)).costs

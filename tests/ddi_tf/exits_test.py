@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import exits
 from ddi_tf import layers
+from ddi_tf import work
 
 
 class EntropyTest(tf.test.TestCase, parameterized.TestCase):
@@ -97,6 +98,16 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
         self.assertEqual(exits.Exit(channels, 10).work(8, 8).macs, expected)
 
+    @parameterized.parameters(
+        # The convolution on 4 x 4 x 16 and the dense layer on 256 numbers.
+        ((4, 4), 256 + 256 + 256 + 10),
+        # And the pool before them, which reads everything and writes 256.
+        ((8, 8), 8 * 8 * 16 + 256 + 256 + 256 + 256 + 10),
+        ((4, 8), 4 * 8 * 16 + 256 + 256 + 256 + 256 + 10))
+    def test_work_by_hand(self, size, activations):
+        self.assertEqual(exits.Exit(16, 10).work(*size), work.Work(
+            39_424, 9 * 16 * 16 + 16 + 256 * 10 + 10, activations))
+
 
 class HeadTest(tf.test.TestCase, parameterized.TestCase):
 
@@ -123,8 +134,10 @@ class HeadTest(tf.test.TestCase, parameterized.TestCase):
         features = tf.constant([[[[1.0, 0.0]], [[3.0, 2.0]]]])
         self.assertAllClose(head(features), [[1.5, 7.0]])
 
-    def test_macs_by_hand(self):
-        self.assertEqual(exits.Head(64, 10).work(8, 8).macs, 640)
+    def test_work_by_hand(self):
+        # The pool reads 8 * 8 * 64; the dense layer reads 64 and writes 10.
+        self.assertEqual(exits.Head(64, 10).work(8, 8),
+                         work.Work(640, 650, 4096 + 64 + 10))
 
 
 def _hand_set_exit():

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import work
 
 
 def _sigmoid(value):
@@ -46,11 +47,89 @@ class StraightThroughTest(tf.test.TestCase, parameterized.TestCase):
             value = tf.reduce_sum(scale * gates.straight_through(p))
         self.assertAllEqual(tape.gradient(value, p), scale)
 
+    def test_thresholds_are_those_of_their_places(self):
+        probability = tf.constant([[0.2, 0.7], [0.2, 0.7]])
+        thresholds = tf.constant([[0.2, 0.71], [0.21, 0.0]])
+        self.assertAllEqual(
+            gates.straight_through(probability, thresholds),
+            [[1.0, 0.0], [0.0, 1.0]])
+
+    @parameterized.parameters(
+        ([[0.1], [0.3]], [[1.0, 1.0], [0.0, 1.0]]),
+        ([[0.1, 0.8]], [[1.0, 0.0], [1.0, 0.0]]))
+    def test_thresholds_broadcast(self, thresholds, expected):
+        probability = tf.constant([[0.2, 0.7], [0.2, 0.7]])
+        self.assertAllEqual(gates.straight_through(
+            probability, tf.constant(thresholds)), expected)
+
+    def test_gradient_is_the_identity_whatever_the_threshold(self):
+        p = tf.constant([[0.1, 0.5], [0.49, 0.9]])
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            value = 3 * gates.straight_through(p, tf.constant([[0.0], [1.0]]))
+        self.assertAllEqual(value, [[3.0, 3.0], [0.0, 0.0]])
+        self.assertAllEqual(tape.gradient(value, p), tf.fill([2, 2], 3.0))
+
     @parameterized.parameters(tf.float32, tf.float64)
     def test_shape_and_type_are_kept(self, dtype):
         rounded = gates.straight_through(tf.fill([2, 1, 3], tf.cast(.6, dtype)))
         self.assertEqual(rounded.shape, (2, 1, 3))
         self.assertEqual(rounded.dtype, dtype)
+
+
+class OpenedTest(tf.test.TestCase):
+
+    def test_one_group_is_enough(self):
+        mask = tf.constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        self.assertAllEqual(gates.opened(mask), [0.0, 1.0, 1.0, 1.0])
+
+    def test_one_image_and_one_group(self):
+        self.assertAllEqual(gates.opened(tf.constant([[0.0]])), [0.0])
+        self.assertAllEqual(gates.opened(tf.constant([[1.0]])), [1.0])
+
+    def test_it_is_the_chance_of_independent_groups(self):
+        # 1 - 0.5 * 0.8
+        self.assertAllClose(gates.opened(tf.constant([[0.5, 0.2]])), [0.6])
+
+
+class DrawThresholdsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters((1, 9), (16, 3))
+    def test_one_per_image_and_decision(self, *shape):
+        drawn = gates.draw_thresholds(shape, 1.0, seed=0, step=0)
+        self.assertEqual((drawn.shape, drawn.dtype), (shape, np.float32))
+
+    @parameterized.parameters(0.5, 1.0)
+    def test_they_fill_the_interval_round_one_half_evenly(self, noise):
+        drawn = gates.draw_thresholds([2000, 10], noise, seed=1, step=2)
+        self.assertAllInRange(drawn, 0.5 - noise / 2, 0.5 + noise / 2)
+        counts, _ = np.histogram(
+            drawn, 10, (0.5 - noise / 2, 0.5 + noise / 2))
+        self.assertAllClose(counts / 20_000, [0.1] * 10, atol=0.01)
+
+    def test_without_noise_they_are_one_half(self):
+        drawn = gates.draw_thresholds([4, 3], 0.0, seed=1, step=2)
+        self.assertAllEqual(drawn, np.full([4, 3], 0.5))
+
+    def test_a_probability_opens_as_often_as_it_says(self):
+        drawn = gates.draw_thresholds([20_000, 1], 1.0, seed=3, step=4)
+        for p in (0.1, 0.5, 0.9):
+            opened = gates.straight_through(tf.fill([20_000, 1], p), drawn)
+            self.assertAllClose(tf.reduce_mean(opened), p, atol=0.02)
+
+    def test_sure_gates_are_never_wrong(self):
+        drawn = gates.draw_thresholds([20_000, 1], 1.0, seed=3, step=5)
+        self.assertAllInRange(drawn, 0.0, 1.0, open_upper_bound=True)
+
+    def test_seed_and_step_alone_decide(self):
+        def draw(seed, step):
+            return gates.draw_thresholds([4, 3], 1.0, seed, step)
+        first = draw(1, 2)
+        np.random.seed(0)
+        draw(5, 6)
+        self.assertAllEqual(draw(1, 2), first)
+        for seed, step in ((1, 3), (2, 2), (2, 1)):
+            self.assertNotAllClose(draw(seed, step), first)
 
 
 class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
@@ -119,6 +198,12 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
         gate = gates.LayerGate([channels])
         self.assertEqual(gate.work(8, 8, channels).macs, expected)
 
+    def test_work_by_hand(self):
+        # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 1,
+        # each with biases.
+        self.assertEqual(gates.LayerGate([16]).work(4, 5, 16), work.Work(
+            970, 170 + 840 + 11, 4 * 5 * 16 + 26 + 60 + 11))
+
     def test_hidden_must_be_positive(self):
         with self.assertRaisesRegex(
                 ValueError, r"`hidden` must be positive\. Received: 0"):
@@ -164,9 +249,11 @@ class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
         gate(x, training=True)
         self.assertNotAllClose(gate.conv.norm.moving_mean, tf.zeros([4]))
 
-    def test_macs_by_hand(self):
-        # 3 * 4 positions * 9 * 16 * 16, and 16 * 2 of the dense layer
-        self.assertEqual(gates.ChannelGate(16, 2).work(5, 8).macs, 27_648 + 32)
+    def test_work_by_hand(self):
+        # 3 * 4 positions * 9 * 16 * 16, and 16 * 2 of the dense layer. The
+        # convolution reads 640 numbers and writes 192, which the pool reads.
+        self.assertEqual(gates.ChannelGate(16, 2).work(5, 8), work.Work(
+            27_648 + 32, 9 * 16 * 16 + 16 + 34, 640 + 192 + 192 + 18))
 
     def test_groups_must_be_positive(self):
         with self.assertRaisesRegex(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import layers
+from ddi_tf import work
 
 
 def _without_norm(layer, in_shape):
@@ -125,14 +126,16 @@ class NarrowTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(y, whole.numpy()[..., outputs], atol=1e-5)
 
 
-class MacsTest(tf.test.TestCase, parameterized.TestCase):
+class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        (1, 3, 5 * 7 * 9 * 4 * 8), (2, 3, 3 * 4 * 9 * 4 * 8),
-        (2, 1, 3 * 4 * 4 * 8))
-    def test_macs_by_hand(self, stride, kernel_size, expected):
+        # Positions times kernel; kernel and 8 biases; read and written.
+        (1, 3, (5 * 7 * 9 * 4 * 8, 9 * 4 * 8 + 8, 5 * 7 * 4 + 5 * 7 * 8)),
+        (2, 3, (3 * 4 * 9 * 4 * 8, 9 * 4 * 8 + 8, 5 * 7 * 4 + 3 * 4 * 8)),
+        (2, 1, (3 * 4 * 4 * 8, 4 * 8 + 8, 5 * 7 * 4 + 3 * 4 * 8)))
+    def test_work_by_hand(self, stride, kernel_size, expected):
         layer = layers.ConvBN(8, kernel_size, stride=stride)
-        self.assertEqual(layer.work(5, 7, 4).macs, expected)
+        self.assertEqual(layer.work(5, 7, 4), work.Work(*expected))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,94 @@ class ForcedDecisionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotAllClose(outputs.logits[1], full[1])
 
 
+def _flat(decisions):
+    """`Decisions` -> [B, D], in the order of thresholds."""
+    return tf.concat([decisions.layers, *decisions.masks], axis=1)
+
+
+class ThresholdsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.net = _build()
+
+    @parameterized.parameters(
+        ({}, 3 + 3 * 2), ({"groups": 0}, 3 + 16 + 32 + 64),
+        ({"channel_gates": False}, 3 + 3), ({"layer_gates": False}, 3 + 3 * 2))
+    def test_they_are_counted_per_block_and_group(self, settings, expected):
+        self.assertEqual(_build(**settings).decision_count, expected)
+
+    @parameterized.parameters({}, {"groups": 0})
+    def test_each_is_that_of_one_decision(self, **settings):
+        net = _build(**settings) if settings else self.net
+        # All probabilities reach 0, and none reaches 1.
+        closed = tf.eye(net.decision_count)
+        outputs = net(_images(net.decision_count), thresholds=closed,
+                      with_exits=False)
+        self.assertAllEqual(_flat(outputs.decisions), 1 - closed)
+
+    def test_a_probability_that_reaches_it_opens(self):
+        images = _images(2)
+        everything = self.net(images, thresholds=tf.zeros([2, 9]))
+        self.assertAllEqual(_flat(everything.decisions), tf.ones([2, 9]))
+        soft = _flat(everything.probabilities)
+        below = self.net(images, thresholds=soft - 1e-4)
+        self.assertAllEqual(_flat(below.decisions), tf.ones([2, 9]))
+        # The first block's gates see what they saw before.
+        above = self.net(images, thresholds=soft + 1e-4)
+        self.assertAllEqual(above.decisions.layers[:, 0], [0.0, 0.0])
+        self.assertAllEqual(above.decisions.masks[0], tf.zeros([2, 2]))
+
+    def test_images_have_their_own(self):
+        outputs = self.net(
+            _images(2), thresholds=tf.constant([[0.0] * 9, [1.0] * 9]))
+        self.assertAllEqual(
+            _flat(outputs.decisions), [[1.0] * 9, [0.0] * 9])
+        table = self.net.costs
+        self.assertAllEqual(
+            costs.full_path(table, outputs.spent),
+            [table.everything, table.least])
+
+    def test_none_is_one_half(self):
+        images = _images(3)
+        for ours, theirs in zip(*(tf.nest.flatten(self.net(
+                images, thresholds=thresholds)) for thresholds in (
+                    None, tf.fill([3, 9], 0.5)))):
+            self.assertAllEqual(ours, theirs)
+
+    @parameterized.parameters(0.0, 1.0)
+    def test_gradient_is_still_that_of_the_probabilities(self, threshold):
+        gate = self.net.layer_gate
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = self.net(
+                _images(2), thresholds=tf.fill([2, 9], threshold))
+            hard = outputs.decisions.layers[:, 0]
+            soft = outputs.probabilities.layers[:, 0]
+        ours, theirs = (tape.gradient(value, gate.score.trainable_variables)
+                        for value in (hard, soft))
+        self.assertNotAllClose(ours[1], [0.0])
+        for a, b in zip(ours, theirs):
+            self.assertAllEqual(a, b)
+
+    def test_forced_decisions_know_none(self):
+        outputs = self.net(
+            _images(2), decisions=self.net.all_open(2),
+            thresholds=tf.ones([2, 9]))
+        self.assertAllEqual(_flat(outputs.decisions), tf.ones([2, 9]))
+
+    def test_gates_are_the_layer_gate_and_the_channel_gates(self):
+        self.assertEqual(self.net.gates, [
+            self.net.layer_gate, *self.net.channel_gates.values()])
+        self.assertEqual(
+            [v.ref() for v in self.net.gate_variables],
+            [v.ref() for gate in self.net.gates
+             for v in gate.trainable_variables])
+        self.assertLen(self.net.gates, 1 + 3)
+        self.assertLen(_build(layer_gates=False).gates, 3)
+        self.assertLen(_build(channel_gates=False).gates, 1)
+
+
 class SpentTest(tf.test.TestCase):
 
     def test_spent_by_hand_on_resnet8(self):

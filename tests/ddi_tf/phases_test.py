@@ -146,6 +146,37 @@ class TargetTest(tf.test.TestCase, parameterized.TestCase):
                 phases.target(phase, self.schedule, 1.2, step, 10), 0.6)
 
 
+class GateNoiseTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        (_SKIP, 0, 0.08), (_SKIP, 4, 0.4), (_SKIP, 9, 0.8),
+        (_RESTORE, 0, 0.72), (_RESTORE, 4, 0.4), (_RESTORE, 9, 0.0))
+    def test_it_grows_while_gates_learn_and_goes_while_weights_do(
+            self, phase, step, expected):
+        schedule = phases.Schedule(gate_noise=0.8)
+        self.assertAllClose(
+            phases.gate_noise(phase, schedule, step, 10), expected)
+
+    @parameterized.parameters(_BASE, _WARMUP, _EXITS)
+    def test_other_phases_have_none(self, *phase):
+        for step in (0, 5, 9):
+            self.assertEqual(phases.gate_noise(
+                phases.Phase(*phase), phases.Schedule(), step, 10), 0.0)
+
+    @parameterized.parameters(1, 2, 7, 1000)
+    def test_it_stays_between_0_and_what_was_asked(self, steps):
+        schedule = phases.Schedule(gate_noise=1.0)
+        for phase in phases.PHASES:
+            for step in range(steps):
+                self.assertBetween(
+                    phases.gate_noise(phase, schedule, step, steps), 0, 1)
+
+    def test_none_asked_is_none(self):
+        schedule = phases.Schedule(gate_noise=0.0)
+        for phase in phases.PHASES:
+            self.assertEqual(phases.gate_noise(phase, schedule, 3, 10), 0.0)
+
+
 class IsDoneTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import costs
 from ddi_tf import errors
 from ddi_tf import layers
 from ddi_tf import network
@@ -163,15 +164,24 @@ class BlockContractTest(tf.test.TestCase, parameterized.TestCase):
             _block(mask_site).run_groups(_features(), (0,), 4)
 
     @parameterized.parameters(
-        # 3 x 4 positions: 12 * 9 * 4 * 8 and 12 * 9 * 8 * 8
-        ("output", (3456, 6912, 0)), ("inner", (0, 10_368, 0)),
-        ("both", (0, 3456, 6912)))
-    def test_run_macs_by_hand(self, mask_site, expected):
+        # MACs on 3 x 4 positions: 12 * 9 * 4 * 8 and 12 * 9 * 8 * 8; weights
+        # 288 + 8 and 576 + 8. Features: 140 are read, 96 stand between the
+        # convolutions (written, read), and 96 are added (read) and written.
+        ("output", (3456, 296, 140 + 2 * 96), (6912, 584, 2 * 96), (0, 0, 0)),
+        ("inner", (0, 0, 140 + 2 * 96), (10_368, 880, 2 * 96), (0, 0, 0)),
+        ("both", (0, 0, 140), (3456, 296, 4 * 96), (6912, 584, 0)))
+    def test_run_work_by_hand(self, mask_site, opened, linear, square):
         block = resnet.ResidualBlock(
             (5, 7, 4), 8, stride=2, mask_site=mask_site)
-        self.assertEqual([part.macs for part in block.run_work],
-                         list(expected))
-        self.assertEqual(block.skip_work.macs, 12 * 4 * 8)
+        self.assertEqual(block.run_work, costs.Run(
+            work.Work(*opened), work.Work(*linear), work.Work(*square)))
+
+    @parameterized.parameters(*resnet.MASK_SITES)
+    def test_a_projection_is_always_done(self, mask_site):
+        block = resnet.ResidualBlock(
+            (5, 7, 4), 8, stride=2, mask_site=mask_site)
+        self.assertEqual(
+            block.skip_work, work.Work(12 * 4 * 8, 4 * 8 + 8, 140 + 96))
 
     def test_an_identity_shortcut_is_free(self):
         self.assertEqual(_block(stride=1).skip_work, work.Work())

@@ -75,6 +75,41 @@ class SteeringTest(tf.test.TestCase, parameterized.TestCase):
         state.update(tf.constant(0.2), tf.constant(1.0))
         self.assertAllClose(state.skip_ratio, 0.95 * 0.05 + 0.05)
 
+    def test_half_of_a_found_distance_is_taken_each_time(self):
+        state = steering.Steering(1.0)
+        state.reset(cost=0.6, skip_ratio=0.0)
+        self.assertEqual(float(state.offset), 0.0)
+        for expected in (0.02, 0.03, 0.035):  # 0.04 away
+            state.compare(0.64)
+            self.assertAllClose(state.offset, expected)
+        state.update(0.4, 0.0)  # the mean moves by -0.01, the distance to 0.05
+        state.compare(0.64)
+        self.assertAllClose(state.offset, 0.0425)
+        self.assertAllClose(state.cost, 0.59)
+
+    def test_a_tune_split_that_costs_less_has_a_negative_distance(self):
+        state = steering.Steering(1.0)
+        state.reset(cost=0.6, skip_ratio=0.0)
+        state.compare(0.5)
+        self.assertAllClose(state.offset, -0.05)
+
+    @parameterized.parameters((0.55, -0.05, 0.0), (0.45, 0.075, 0.05))
+    def test_the_tune_split_is_what_is_held_at_the_target(
+            self, cost, offset, gap):
+        state = steering.Steering(3.0)
+        state.reset(cost, skip_ratio=0.0)
+        state.offset.assign(offset)
+        alpha = 3.0 * math.exp(gap / 30)
+        self.assertAllClose(
+            state.weight(tf.constant(0.5)), alpha * (1 + gap / 0.1), rtol=1e-4)
+        self.assertAllClose(state.alpha, alpha, rtol=1e-5)
+
+    def test_a_phase_starts_with_the_distance_that_was_found(self):
+        state = steering.Steering(1.0)
+        state.compare(1.2)
+        state.reset(cost=0.5, skip_ratio=0.0)
+        self.assertAllClose(state.offset, 0.1)
+
 
 if __name__ == "__main__":
     tf.test.main()

@@ -7,7 +7,10 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import parameterized
 
+from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import energy
+from ddi_tf import gates
 from ddi_tf import network
 from ddi_tf import phases
 from ddi_tf import steering
@@ -165,6 +168,79 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotEmpty(variables)
         self.assertLessEqual(
             {v.ref() for v in variables}, self.frozen[phase])
+
+
+class LossTermsTest(tf.test.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.net = _build()
+        cls.images = tf.random.stateless_normal([_BATCH, 16, 16, 3], [0, 1])
+
+    def _terms(self, phase, prices, thresholds):
+        """(terms, metrics, steering), and the decisions that were taken."""
+        state = steering.Steering(0.1)
+        terms, metrics = step.loss_terms(
+            self.net, phase, phases.Schedule(), prices, self.images,
+            tf.range(_BATCH), state, tf.constant(_TARGET), thresholds)
+        # Batch norm is by the batch, so the same again.
+        outputs = self.net(self.images, training=True, thresholds=thresholds)
+        return terms, metrics, state, outputs.decisions
+
+    def test_the_price_is_that_of_the_table_that_was_given(self):
+        # Different decisions per image, so that the unit matters.
+        thresholds = tf.constant(gates.draw_thresholds(
+            [_BATCH, 9], 1.0, seed=0, step=0))
+        for prices in (self.net.costs, self.net.work.priced(
+                energy.model("horowitz", "int8").energy)):
+            terms, metrics, state, decisions = self._terms(
+                _SKIP, prices, thresholds)
+            full_path = costs.full_path(prices, costs.spent(prices, decisions))
+            cost = np.mean(full_path) / prices.base
+            self.assertAllClose(state.cost, 0.95 + 0.05 * cost)
+            self.assertAllClose(metrics["cost"], state.cost)
+            again = steering.Steering(0.1)
+            again.reset(0.95 + 0.05 * cost, skip_ratio=0.0)
+            weight = again.weight(tf.constant(_TARGET))
+            self.assertAllClose(terms["resource_loss"], weight * cost)
+
+    def test_energy_and_macs_are_other_prices(self):
+        thresholds = tf.ones([_BATCH, 9])
+        macs, pico = (
+            float(self._terms(_SKIP, prices, thresholds)[0]["resource_loss"])
+            for prices in (self.net.costs, self.net.work.priced(
+                energy.model("horowitz", "int8").energy)))
+        self.assertGreater(abs(macs - pico), 0.01 * macs)
+
+    def test_thresholds_decide_what_is_run(self):
+        for threshold, skipped in ((0.0, 0.0), (1.0, 1.0)):
+            _, _, state, decisions = self._terms(
+                _SKIP, self.net.costs, tf.fill([_BATCH, 9], threshold))
+            self.assertAllEqual(
+                decisions.layers, tf.fill([_BATCH, 3], 1 - skipped))
+            self.assertAllClose(state.skip_ratio, 0.95 + 0.05 * skipped)
+
+
+class ArgumentsTest(tf.test.TestCase):
+
+    def test_prices_and_thresholds_reach_the_loss(self):
+        net, seen = _build(), {}
+
+        def loss_terms(net, phase, schedule, prices, *rest):
+            seen.update(prices=prices, phase=phase)
+            _, _, _, _, thresholds, *_ = rest
+            terms, _ = _no_loss(net)
+            return terms, {"thresholds": tf.reduce_sum(thresholds)}
+        function = _make(net, _SKIP, phases.Schedule())
+        batch = list(_batch())
+        with mock.patch.object(step, "loss_terms", loss_terms):
+            for value in (0.25, 1.0):
+                batch[5] = tf.fill([_BATCH, 9], value)
+                self.assertAllClose(
+                    function(*batch)["thresholds"], _BATCH * 9 * value)
+        self.assertIs(seen["prices"], net.costs)
+        self.assertEqual(seen["phase"], _SKIP)
 
 
 class WeightDecayTest(tf.test.TestCase):

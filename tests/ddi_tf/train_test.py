@@ -8,18 +8,19 @@ import tempfile
 
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 from PIL import Image
 
 import train_command
 from ddi_tf import run_folder
 
 _SMALL = train_command.SMALL
-_WHOLE = [*_SMALL, *(
+_WHOLE = [*_SMALL, "--train_norm_batches=2", *(
     f"--train_{phase}_epochs=0.2" for phase in (
         "base", "warmup", "skip", "restore", "exits"))]
 
 
-class TrainTest(tf.test.TestCase):
+class TrainTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod
     def setUpClass(cls):
@@ -58,17 +59,17 @@ class TrainTest(tf.test.TestCase):
         for name in ("flags.cfg", "run.json", "metrics.jsonl",
                      "operating_points.json"):
             self.assertTrue((self.path / name).is_file(), name)
-        # Two steps of each phase: the last three phases' ends are kept.
+        # Two steps of each phase, and the finish: the last three phases' ends are kept.
         self.assertEqual(
             sorted(p.name for p in self.path.glob("checkpoints/*.index")),
-            ["ckpt-10.index", "ckpt-6.index", "ckpt-8.index"])
+            ["ckpt-10.index", "ckpt-11.index", "ckpt-8.index"])
 
     def test_run_goes_through_the_five_phases(self):
         self.assertEqual(
             [(record["phase"], record["step"])
              for record in self._metrics(self.path)],
             [("base", 2), ("warmup", 4), ("skip", 6), ("restore", 8),
-             ("exits", 10)])
+             ("exits", 10), ("finish", 11)])
 
     def test_run_json_holds_the_settings(self):
         settings = json.loads((self.path / "run.json").read_text())
@@ -90,7 +91,7 @@ class TrainTest(tf.test.TestCase):
         before = self._metrics(self.path)
         result = self.commands.run(f"--flagfile={flags}")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("going on from step 10", result.stderr)
+        self.assertIn("going on from step 11", result.stderr)
         self.assertEqual(result.stdout, self.whole.stdout)
         self.assertEqual(self._metrics(self.path), before)
 
@@ -182,6 +183,58 @@ class TrainTest(tf.test.TestCase):
                 *_WHOLE, "--train_batch_size=5000", f"--run={path}"),
             r"`train_batch_size` must lie in 1\.\.1077.*Received: 5000")
         self.assertFalse(path.exists())
+
+    @parameterized.parameters(
+        ("train_gate_noise", "1.5"), ("train_gate_noise", "-0.1"),
+        ("train_gate_noise", "loud"), ("train_norm_batches", "-1"),
+        ("train_norm_batches", "2.5"), ("loss_resource", "joules"),
+        ("loss_energy_model", "abacus"), ("loss_energy_width", "int7"))
+    def test_value_that_no_flag_takes_is_named(self, flag, value):
+        path = self.root / "bad_flag"
+        result = self.commands.run(
+            *_SMALL, f"--{flag}={value}", f"--run={path}")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertNotIn("Traceback", result.stderr)
+        lines = [line for line in result.stderr.splitlines() if flag in line]
+        self.assertLen(lines, 1, result.stderr)
+        self.assertIn(value, lines[0])
+        self.assertFalse(path.exists())
+
+    def test_energy_of_unknown_width_is_one_line_that_names_the_known(self):
+        path = self.root / "bad_energy"
+        self._assert_one_clear_line(
+            self.commands.run(
+                *_WHOLE, "--loss_resource=energy",
+                "--loss_energy_model=eyeriss", f"--run={path}"),
+            r"must be one of .*eyeriss \(int16\).*Received: eyeriss \(int8\)")
+        self.assertFalse(path.exists())
+
+    def test_latency_without_a_profile_is_one_line(self):
+        path = self.root / "no_profile"
+        self._assert_one_clear_line(
+            self.commands.run(
+                *_WHOLE, "--loss_resource=latency", f"--run={path}"),
+            "--loss_resource=latency needs --loss_latency_profile.*"
+            "python -m device.profile")
+        self.assertFalse(path.exists())
+
+    def test_latency_of_another_network_is_one_line_and_leaves_no_run(self):
+        profile, path = self.root / "profile.json", self.root / "other_profile"
+        profile.write_text(
+            '{"graphs": [{"name": "stem", "median_ms": 0.1}]}')
+        self._assert_one_clear_line(
+            self.commands.run(
+                *_WHOLE, "--loss_resource=latency",
+                f"--loss_latency_profile={profile}", f"--run={path}"),
+            "the latency profile has no .*measured on another network")
+        self.assertFalse(path.exists())
+
+    def test_another_resource_in_the_same_run_is_one_line(self):
+        self._assert_one_clear_line(
+            self.commands.run(
+                *_WHOLE, "--loss_resource=energy", "--loss_energy_model=u385",
+                f"--run={self.path}"),
+            f"{self.path} holds a run with other settings: resource.*Go on")
 
     def test_run_that_is_a_file_is_one_line(self):
         path = self.root / "file"

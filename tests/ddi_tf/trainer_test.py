@@ -14,8 +14,12 @@ import tf_keras
 from absl import logging
 
 from ddi_tf import checkpoints
+from ddi_tf import crops
 from ddi_tf import data
 from ddi_tf import errors
+from ddi_tf import finish
+from ddi_tf import gates
+from ddi_tf import monitor
 from ddi_tf import network
 from ddi_tf import operating_points
 from ddi_tf import phases
@@ -31,6 +35,7 @@ _PLAIN = dataclasses.replace(
 _SCHEDULE = phases.Schedule(
     batch_size=16, epochs={"skip": 2, "exits": 2}, base_lr=0.02, seed=3,
     norm_batches=3)
+_SKIP_ONLY = dataclasses.replace(_SCHEDULE, epochs={"skip": 1})
 _BASE_ONLY = dataclasses.replace(_SCHEDULE, epochs={"base": 2})
 
 
@@ -65,6 +70,10 @@ class _Progress:
                 self.stop = True
 
 
+def _kill():
+    raise KeyboardInterrupt
+
+
 class _Run:
     """A trainer in a folder, made anew as the command would."""
 
@@ -94,6 +103,15 @@ class _Run:
             self.message = str(stopped)
             return self
         raise AssertionError("the run was not interrupted")
+
+    def killed(self):
+        """Runs until `_kill` ends it, or a second Ctrl-C, which saves nothing.
+        """
+        try:
+            self.trainer.run()
+        except KeyboardInterrupt:
+            return self
+        raise AssertionError("the run was not killed")
 
     @property
     def metrics(self):
@@ -125,8 +143,12 @@ class WholeRunTest(_TrainerTest):
             with mock.patch.object(
                     data.Sampler, "draw", autospec=True,
                     side_effect=data.Sampler.draw) as draw:
-                cls.whole = _Run(root / "whole").to_the_end()
+                with mock.patch.object(
+                        gates, "draw_thresholds",
+                        side_effect=gates.draw_thresholds) as thresholds:
+                    cls.whole = _Run(root / "whole").to_the_end()
         cls.draws = [call.args[1] for call in draw.call_args_list]
+        cls.thresholds = [call.args for call in thresholds.call_args_list]
         cls.warnings = [call.args[0] % call.args[1:]
                         for call in warning.call_args_list]
         # In the middle of the first epoch of the skip phase.
@@ -162,6 +184,10 @@ class WholeRunTest(_TrainerTest):
 
     def test_no_draw_is_used_twice(self):
         self.assertEqual(self.draws, list(range(16 + 3)))
+
+    def test_thresholds_are_drawn_for_every_step(self):
+        self.assertEqual(self.thresholds, [
+            ([16, 3 + 3 * 2], 0.0, 3, step) for step in range(16)])
 
     def test_every_epoch_has_a_record(self):
         self.assertEqual(
@@ -217,6 +243,165 @@ class WholeRunTest(_TrainerTest):
         self.assertAllClose(ours, theirs, rtol=0, atol=2e-5)  # 5 decimals
 
 
+class FinishTest(_TrainerTest):
+    """What follows the last step, from a run of one epoch."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.trained = cls.root / "trained"
+        # A run as the last phase leaves it: everything but the finish.
+        with mock.patch.object(
+                trainer.Trainer, "_finish", side_effect=KeyboardInterrupt):
+            cls.before = _Run(cls.trained, schedule=_SKIP_ONLY).killed()
+        with mock.patch.object(logging, "warning") as warning:
+            cls.whole = cls._copy("whole").to_the_end()
+        cls.warnings = [call.args[0] % call.args[1:]
+                        for call in warning.call_args_list]
+
+    @classmethod
+    def _copy(cls, name, at=None, **changes):
+        """The run once more, about to finish."""
+        path = cls.root / name
+        if not path.exists():
+            shutil.copytree(cls.trained, path)
+        return _Run(path, at=at, action=_kill, schedule=dataclasses.replace(
+            _SKIP_ONLY, **changes))
+
+    def test_nothing_is_trained_again(self):
+        self.assertEqual(self.whole.resumed_from, 4)
+        self.assertEqual(self.whole.progress.starts, [("finish", 3, 0)])
+        for ours, theirs in zip(self.whole.network.base_variables,
+                                self.before.network.base_variables):
+            self.assertAllEqual(ours, theirs)
+
+    def test_record_says_by_how_much_all_gates_moved(self):
+        record = self.whole.metrics[-1]
+        self.assertEqual(
+            set(record), {"phase", "step", "gate_shift", "tune"})
+        self.assertEqual((record["phase"], record["step"]), ("finish", 5))
+        for ours, theirs in zip(self.whole.network.gates,
+                                self.before.network.gates):
+            self.assertAllClose(
+                ours.score.bias, theirs.score.bias + record["gate_shift"])
+
+    def test_record_is_of_the_network_as_it_is_kept(self):
+        net = self.whole.folder.load_network()
+        for ours, theirs in zip(net.variables, self.whole.network.variables):
+            self.assertAllEqual(ours, theirs)
+        looking = monitor.Monitor(net, net.costs, _dataset())
+        self.assertAllClose(
+            self.whole.metrics[-1]["tune"], looking.record(looking.look()))
+
+    def test_norms_are_those_of_the_batches_after_the_last_step(self):
+        batches, sampler = [], data.Sampler(64, 16, 3, True)
+        for step in (4, 5, 6):
+            draw = sampler.draw(step)
+            batches.append(data.normalize(crops.Shift().cut(
+                tf.constant(_dataset().train.images[draw.indices]),
+                draw.crops, draw.flips), _dataset().scaling))
+        net = run_folder.RunFolder(self.trained).load_network()
+        finish.reestimate_norms(net, batches)
+        for ours, theirs in zip(self.whole.network.non_trainable_variables,
+                                net.non_trainable_variables):
+            self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
+        self.assertNotAllClose(net.stem.norm.moving_mean,
+                               self.before.network.stem.norm.moving_mean)
+
+    def test_no_norm_batches_leave_the_running_averages(self):
+        run = self._copy("averages", norm_batches=0).to_the_end()
+        self.assertEqual(run.progress.starts, [("finish", 0, 0)])
+        self.assertEqual(run.progress.steps, 0)
+        for ours, theirs in zip(run.network.non_trainable_variables,
+                                self.before.network.non_trainable_variables):
+            self.assertAllEqual(ours, theirs)
+
+    def test_target_is_held_where_gates_can_be_shifted_to_it(self):
+        run = self._copy("held", target_cost=0.8)
+        # A cost that follows the shift, whatever twenty images would say.
+        bias = run.network.gates[0].score.bias
+        start = float(bias[0])
+        with mock.patch.object(monitor.Monitor, "cost", lambda self, tune=None:
+                               0.7 + 0.4 * (float(bias[0]) - start)):
+            with mock.patch.object(logging, "warning") as warning:
+                run.to_the_end()
+        self.assertAllClose(
+            run.metrics[-1]["tune"]["cost"], 0.8, rtol=0.002)
+        self.assertAllClose(run.metrics[-1]["gate_shift"], 0.25, atol=0.01)
+        warning.assert_not_called()
+
+    def test_target_that_no_shift_reaches_is_a_warning(self):
+        run = self._copy("far", target_cost=0.5)
+        with mock.patch.object(
+                monitor.Monitor, "cost", lambda self, tune=None: 0.6):
+            with mock.patch.object(logging, "warning") as warning:
+                run.to_the_end()
+        said = [call.args[0] % call.args[1:]
+                for call in warning.call_args_list]
+        self.assertEqual(run.metrics[-1]["gate_shift"], 0.0)
+        self.assertLen(said, 1)
+        self.assertRegex(
+            said[0], r"costs 0\.600 of the base .* target is 0\.500.*epochs")
+
+    def test_warning_is_for_more_than_two_percent(self):
+        cost = self.whole.metrics[-1]["tune"]["cost"]
+        self.assertEqual(
+            any("the target is" in words for words in self.warnings),
+            abs(cost - _SKIP_ONLY.target_cost) > 0.02 * _SKIP_ONLY.target_cost)
+
+    def test_interrupted_while_norms_are_measured_it_starts_again(self):
+        self._assert_starts_again(
+            self._copy("norms", at=2).killed())
+
+    def test_interrupted_while_the_target_is_sought_it_starts_again(self):
+        run, costs = self._copy("target"), iter([0.1, 0.2])
+
+        def cost(*_):
+            found = next(costs, None)
+            return _kill() if found is None else found
+        with mock.patch.object(monitor.Monitor, "cost", cost):
+            run.killed()
+        self._assert_starts_again(run)
+
+    def test_interrupted_before_or_after_its_record_it_starts_again(self):
+        for name, function in (
+                ("look", (trainer.Trainer, "_look")),
+                ("record", (run_folder.RunFolder, "append_metrics"))):
+            with self.subTest(name):
+                run = self._copy(name)
+                with mock.patch.object(
+                        *function, side_effect=KeyboardInterrupt):
+                    run.killed()
+                self._assert_starts_again(run)
+
+    def test_a_finished_run_is_not_finished_again(self):
+        again = _Run(self.whole.path, schedule=_SKIP_ONLY)
+        with mock.patch.object(finish, "hold_target") as hold:
+            again.to_the_end()
+        hold.assert_not_called()
+        self.assertEqual(again.resumed_from, 5)
+        self.assertEqual(again.metrics, self.whole.metrics)
+        for ours, theirs in zip(again.network.variables,
+                                self.whole.network.variables):
+            self.assertAllEqual(ours, theirs)
+
+    def _assert_starts_again(self, interrupted):
+        with self.subTest("nothing of it was kept"):
+            net = interrupted.folder.load_network()
+            for ours, theirs in zip(
+                    net.variables, self.before.network.variables):
+                self.assertAllEqual(ours, theirs)
+        resumed = _Run(interrupted.path, schedule=_SKIP_ONLY).to_the_end()
+        self.assertEqual(resumed.resumed_from, 4)
+        self.assertEqual(resumed.progress.starts, [("finish", 3, 0)])
+        self._assert_same_weights(resumed, self.whole)
+        self.assertEqual([r["step"] for r in resumed.metrics], [4, 5])
+        self.assertAllClose(resumed.metrics[-1]["gate_shift"],
+                            self.whole.metrics[-1]["gate_shift"])
+
+
 class PlainTest(_TrainerTest):
     """A plain backbone's base phase of two epochs, eight steps."""
 
@@ -253,6 +438,13 @@ class PlainTest(_TrainerTest):
             self.assertEqual(set(record["tune"]), {"accuracy"})
             self.assertEqual(
                 set(record["train"]), {"loss", "accuracy_loss", "accuracy"})
+
+    def test_a_base_network_is_left_as_its_last_step_left_it(self):
+        self.assertEqual(self.whole.progress.starts, [("base", 8, 0)])
+        self.assertEqual([r["step"] for r in self.whole.metrics], [4, 8])
+        net = self.whole.folder.load_network("base")
+        for ours, theirs in zip(net.variables, self.whole.network.variables):
+            self.assertAllEqual(ours, theirs)
 
     def test_interrupts_at_the_ends_of_epochs_and_phases_change_nothing(self):
         path = self._path()
@@ -301,6 +493,8 @@ class WarmupTest(_TrainerTest):
         self.assertEqual(run.progress.starts[0], ("warmup", 20, 0))
         self.assertEqual([r["step"] for r in run.metrics], [4, 7, 8])
         self.assertTrue(run.folder.has_phase("warmup"))
+        # Nothing asked for a cost, so none is held.
+        self.assertEqual(run.metrics[-1]["gate_shift"], 0.0)
 
 
 class ResumeTest(_TrainerTest):
