@@ -6,6 +6,8 @@
     RUN/checkpoints/  the last three
     RUN/phases/       the network as it was at the end of each phase
     RUN/operating_points.json  exit thresholds chosen on the tune split
+    RUN/board/        for TensorBoard (`board`)
+    RUN/summary.json  what came of it (`run_summary`)
 """
 
 import json
@@ -100,6 +102,12 @@ class RunFolder:
         return settings
 
     @property
+    def flags(self):
+        """The lines of flags.cfg; [] if it is gone."""
+        path = self.path / "flags.cfg"
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+    @property
     def network_config(self):
         return network_lib.NetworkConfig.from_dict(self.settings["network"])
 
@@ -168,6 +176,14 @@ class RunFolder:
         kept = [line for line in lines
                 if _complete(line) and json.loads(line)["step"] <= step]
         write_atomically(self._metrics, "".join(f"{k}\n" for k in kept))
+
+    @property
+    def metrics(self):
+        """The lines of metrics.jsonl as dicts, without one cut short."""
+        if not self._metrics.exists():
+            return []
+        lines = self._metrics.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if _complete(line)]
 
     @property
     def operating_points(self):

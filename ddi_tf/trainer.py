@@ -40,14 +40,16 @@ class Trainer:
         progress: object with `start(phase, steps, done)` and
             `update(metrics)`, told of every step.
         jit_compile: whether XLA compiles the step.
+        on_epoch: called with each line of metrics.jsonl and the
+            `traces.Traces` behind it.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
-                 jit_compile=False):
+                 jit_compile=False, on_epoch=lambda record, tune: None):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._schedule, self._prices = schedule, prices
         self._progress = progress
-        self._jit_compile = jit_compile
+        self._jit_compile, self._on_epoch = jit_compile, on_epoch
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
@@ -177,18 +179,20 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
-        record = self._record(phase, self._rate(phase, steps))
+        record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
         self._epoch.reset()
         self._folder.append_metrics(record)
+        self._on_epoch(record, tune)
         self.save()
         return record
 
     def _record(self, phase, rate):
-        """One line of metrics.jsonl: train means, and the tune split."""
+        """(line of metrics.jsonl, its `traces.Traces` of the tune split)."""
         gated = phase.gates or phase.exits
-        tune = self._look(phase.name, gated)
+        traced = self._look(phase.name, gated)
+        tune = self._monitor.record(traced, gated)
         means, seconds = self._epoch.means, self._epoch.seconds
         logging.info(
             "%s step %d: loss %.4f, %s, %.0f s", phase.name, int(self._step),
@@ -200,13 +204,13 @@ class Trainer:
             "phase_step": int(self._phase_step), "learning_rate": rate,
             "seconds": round(seconds, 2),
             "train": {name: round(value, 5) for name, value in means.items()},
-            "tune": tune}
+            "tune": tune}, traced
 
     def _look(self, phase, gated):
         tune = self._monitor.look(gated)
         # The loss of a step is that of the weights before its update.
         self._check_finite(phase, float(tune.logits.sum()))
-        return self._monitor.record(tune, gated)
+        return tune
 
     def _finish(self):
         """Measures batch norm, holds the target; see `finish`. Its record."""
@@ -222,7 +226,8 @@ class Trainer:
                     "the network costs %.3f of the base network on the tune "
                     "split; the target is %.3f. Give the skip and restore "
                     "phases more epochs.", cost, target)
-        tune = self._look("finish", gated=True)
+        traced = self._look("finish", gated=True)
+        tune = self._monitor.record(traced)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
                      monitor.in_words(tune))
         # A step of its own, so that its checkpoint replaces none.
@@ -231,6 +236,7 @@ class Trainer:
                   "seconds": round(time.monotonic() - started, 2),
                   "gate_shift": shift, "tune": tune}
         self._folder.append_metrics(record)
+        self._on_epoch(record, traced)
         return record
 
     @property
@@ -255,10 +261,8 @@ class Trainer:
         answers = self._network.costs.answers
         chosen = thresholds.within_loss(tune, answers, EXIT_TOLERANCE)
         outcome = thresholds.apply(tune, answers, chosen)
-        self._folder.save_operating_points([{
-            "name": "default", "thresholds": chosen,
-            "tune_accuracy": float(outcome.correct.mean()),
-            "tune_mean_macs": float(outcome.macs.mean())}])
+        self._folder.save_operating_points([
+            thresholds.point("default", chosen, outcome)])
 
     def _steps(self, phase):
         return math.ceil(self._schedule.epochs[phase.name]

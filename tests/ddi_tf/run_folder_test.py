@@ -73,6 +73,11 @@ class CommitTest(tf.test.TestCase):
 
 class SettingsTest(_FolderTest):
 
+    def test_flags_are_read_back(self):
+        self.assertEqual(self.folder.flags, [])
+        self._create()
+        self.assertEqual(self.folder.flags, ["--seed=1"])
+
     def test_new_run_keeps_flags_settings_and_commit(self):
         path = self._create()
         self.assertEqual((path / "flags.cfg").read_text(), "--seed=1\n")
@@ -161,6 +166,14 @@ class MetricsTest(_FolderTest):
         self.folder.drop_metrics_after(8)
         self.folder.append_metrics({"step": 8})
         self.assertEqual(self._steps(), [4, 8])
+
+    def test_lines_are_read_back_without_one_that_was_cut_off(self):
+        self.assertEqual(self.folder.metrics, [])
+        for step in (4, 8):
+            self.folder.append_metrics({"step": step})
+        self.assertEqual(self.folder.metrics, [{"step": 4}, {"step": 8}])
+        self.path.write_text(self.path.read_text()[:-4])
+        self.assertEqual(self.folder.metrics, [{"step": 4}])
 
     def test_nothing_to_drop_is_no_error(self):
         self.folder.drop_metrics_after(8)
