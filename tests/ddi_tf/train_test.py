@@ -101,7 +101,7 @@ class TrainTest(tf.test.TestCase):
 
     def test_run_leaves_its_files(self):
         for name in ("flags.cfg", "run.json", "metrics.jsonl",
-                     "operating_points.json"):
+                     "operating_points.json", "summary.json"):
             self.assertTrue((self.path / name).is_file(), name)
         # Two steps of each phase: the last three phases' ends are kept.
         self.assertEqual(
