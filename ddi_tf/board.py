@@ -106,7 +106,7 @@ class Board:
             ["end" if line["phase"] == "finish" else str(number)
              for number, line in gated])
         yield "images", pictures.examples(
-            f"Easy and hard for the gates: tune images, {record['phase']} "
+            f"What gates skip most and least: tune images, {record['phase']} "
             f"phase, step {record['step']:,}",
             _rows(self._dataset.tune, self._dataset.label_names, tune))
 
