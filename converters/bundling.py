@@ -46,7 +46,7 @@ def write(network, settings, operating_points, output, max_variants,
     Args:
         network: `network.Network`.
         settings: dict with `data`: `label_names` and `scaling` (mean, std).
-        operating_points: list of dicts, fields of `bundle.OperatingPoint`.
+        operating_points: list of dicts as `thresholds.point` makes them.
     """
     output = pathlib.Path(output)
     pieces = subgraphs.cut(network, max_variants)
@@ -106,7 +106,8 @@ def _manifest(settings, network, pieces, converted, operating_points):
                      for piece in pieces.graphs),
         operating_points=tuple(
             bundle_lib.OperatingPoint(
-                **{**point, "thresholds": tuple(point["thresholds"])})
+                point["name"], tuple(point["thresholds"]),
+                point["tune_accuracy"], point["tune_mean_macs"])
             for point in operating_points),
         provenance=bundle_lib.Provenance(
             commit=run_folder.commit(), settings=settings))

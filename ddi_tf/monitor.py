@@ -45,14 +45,19 @@ class Monitor:
         return float(full_path.mean() / self._prices.base)
 
     def record(self, tune, gated=True):
-        """Traces as a dict for metrics.jsonl."""
+        """Traces as a dict for metrics.jsonl.
+
+        `blocks` is the share of each block's gated work that is executed.
+        """
         record = {"accuracy": round(float(tune.accuracy[-1]), 5)}
         if gated:
             record |= {
                 "exit_accuracy": [round(float(accuracy), 5)
                                   for accuracy in tune.accuracy[:-1]],
                 "skip_ratio": round(float(tune.skip_ratio), 5),
-                "cost": round(self.cost(tune), 5)}
+                "cost": round(self.cost(tune), 5),
+                "blocks": [round(float(share), 5)
+                           for share in tune.executed.mean(axis=0)]}
         return record
 
     def warn_if_collapsed(self, record):

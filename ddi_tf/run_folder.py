@@ -9,6 +9,8 @@
     RUN/best/         the network of the best epoch (`best.epoch`), and its
                       operating_points.json
     RUN/lock          held by the process that trains
+    RUN/board/        for TensorBoard (`board`)
+    RUN/summary.json  what came of it (`run_summary`)
 """
 
 import contextlib
@@ -133,6 +135,12 @@ class RunFolder:
                 f"{self._file} is not a training run's: it has no network. "
                 "Restore it or train again.")
         return settings
+
+    @property
+    def flags(self):
+        """The lines of flags.cfg; [] if it is gone."""
+        path = self.path / "flags.cfg"
+        return path.read_text("utf-8").splitlines() if path.exists() else []
 
     @property
     def network_config(self):

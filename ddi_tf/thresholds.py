@@ -37,6 +37,28 @@ def apply(traces, answer_macs, thresholds):
                    traces.spent[rows, exits] + paid[exits])
 
 
+def point(name, thresholds, outcome):
+    """An operating point, as a dict for JSON.
+
+    `tune_left` is the share of images that each answer is taken from, exits
+    first, `tune_left_accuracy` the share of right ones among those; None where
+    no image leaves.
+
+    Args:
+        name: of the point.
+        thresholds: E entropies in nats, or None.
+        outcome: `Outcome` of these thresholds on the tune split.
+    """
+    left = [outcome.exits == e for e in range(len(thresholds) + 1)]
+    return {"name": name, "thresholds": thresholds,
+            "tune_accuracy": float(outcome.correct.mean()),
+            "tune_mean_macs": float(outcome.macs.mean()),
+            "tune_left": [float(here.mean()) for here in left],
+            "tune_left_accuracy": [
+                float(outcome.correct[here].mean()) if here.any() else None
+                for here in left]}
+
+
 def within_loss(traces, answer_macs, tolerance):
     """Thresholds that lose at most `tolerance` of accuracy on these traces.
 
@@ -79,10 +101,7 @@ def operating_point(traces, answer_macs, tolerance):
         traces, answer_macs, tolerance: as for `within_loss`.
     """
     chosen = within_loss(traces, answer_macs, tolerance)
-    outcome = apply(traces, answer_macs, chosen)
-    return {"name": "default", "thresholds": chosen,
-            "tune_accuracy": float(outcome.correct.mean()),
-            "tune_mean_macs": float(outcome.macs.mean())}
+    return point("default", chosen, apply(traces, answer_macs, chosen))
 
 
 def _highest(entropies, left, lost, allowance):

@@ -28,10 +28,15 @@ class Traces(NamedTuple):
         return np.mean(self.predictions == self.labels[:, None], axis=0)
 
     @property
+    def executed(self):
+        """[N, K] share of each block's gated work that is executed."""
+        run = np.stack([mask.mean(axis=1) for mask in self.masks], axis=1)
+        return self.layers * run
+
+    @property
     def skip_ratio(self):
         """Mean share of the blocks' gated work that is not executed."""
-        run = np.stack([mask.mean(axis=1) for mask in self.masks], axis=1)
-        return 1 - np.mean(self.layers * run)
+        return 1 - np.mean(self.executed)
 
 
 class Tracer:

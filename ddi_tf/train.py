@@ -15,6 +15,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from ddi_tf import board
 from ddi_tf import data_flags
 from ddi_tf import energy
 from ddi_tf import errors
@@ -25,6 +26,8 @@ from ddi_tf import progress
 from ddi_tf import resnet
 from ddi_tf import resources
 from ddi_tf import run_folder
+from ddi_tf import run_summary
+from ddi_tf import summary_page
 from ddi_tf import trainer
 
 _RUN = flags.DEFINE_string(
@@ -153,16 +156,12 @@ def _train(interrupt):
     with progress.TrainingProgress() as bar:
         run = trainer.Trainer(
             folder, network, dataset, schedule, resource.table(network), bar,
-            _JIT.value, _MINUTES.value, interrupt.requested)
+            _JIT.value, _MINUTES.value, interrupt.requested,
+            board.Board(folder, network, dataset).add)
         # Only now: settings that make no run leave no folder behind.
         with folder.locked(), interrupt:
             _run(run, folder, network, dataset, schedule, resource)
-    point = folder.operating_points[0]
-    print(f"Trained {folder.path}: tune accuracy "
-          f"{100 * point['tune_accuracy']:.2f}% at "
-          f"{point['tune_mean_macs'] / network.costs.base:.3f} of the base "
-          "network's MACs, early exits taken.\nNext: python -m "
-          f"converters.export --checkpoint={folder.path} --output=BUNDLE")
+    summary_page.show(run_summary.save(folder, network), sys.stdout)
 
 
 def _run(run, folder, network, dataset, schedule, resource):

@@ -39,14 +39,17 @@ class Trainer:
             one is written after every epoch too.
         stop_requested: function that says, between any two steps, whether to
             stop.
+        on_epoch: called with each line of metrics.jsonl and the
+            `traces.Traces` behind it.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
                  jit_compile=False, checkpoint_minutes=10,
-                 stop_requested=lambda: False):
+                 stop_requested=lambda: False,
+                 on_epoch=lambda record, tune: None):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._schedule, self._prices = schedule, prices
-        self._progress = progress
+        self._progress, self._on_epoch = progress, on_epoch
         self._jit_compile = jit_compile
         self._checkpoint_minutes = checkpoint_minutes
         self._stop_requested = stop_requested
@@ -181,11 +184,12 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
-        record = self._record(phase, self._rate(phase, steps))
+        record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
         self._epoch.reset()
         self._folder.append_metrics(record)
+        self._on_epoch(record, tune)
         if not self._is_over(phase, steps):  # else the phase's end is saved
             self.save()
         return record
@@ -213,9 +217,10 @@ class Trainer:
             self._folder.save_best(self._network, int(self._step))
 
     def _record(self, phase, rate):
-        """One line of metrics.jsonl: train means, and the tune split."""
+        """(line of metrics.jsonl, its `traces.Traces` of the tune split)."""
         gated = phase.gates or phase.exits
-        tune = self._look(phase.name, gated)
+        traced = self._look(phase.name, gated)
+        tune = self._monitor.record(traced, gated)
         means, seconds = self._epoch.means, self._epoch.seconds
         logging.info(
             "%s step %d: loss %.4f, %s, %.0f s", phase.name, int(self._step),
@@ -227,13 +232,13 @@ class Trainer:
             "phase_step": int(self._phase_step), "learning_rate": rate,
             "seconds": round(seconds, 2),
             "train": {name: round(value, 5) for name, value in means.items()},
-            "tune": tune}
+            "tune": tune}, traced
 
     def _look(self, phase, gated):
         tune = self._monitor.look(gated)
         # The loss of a step is that of the weights before its update.
         self._check_finite(phase, float(tune.logits.sum()))
-        return self._monitor.record(tune, gated)
+        return tune
 
     def _finish(self, feed):
         """Measures batch norm, holds the target; see `finish`. Its record."""
@@ -247,7 +252,8 @@ class Trainer:
             shift, _ = finish.hold_target(
                 self._network.gates, self._monitor.cost,
                 self._schedule.target_cost)
-        tune = self._look("finish", gated=True)
+        traced = self._look("finish", gated=True)
+        tune = self._monitor.record(traced)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
                      monitor.in_words(tune))
         # A step of its own, so that its checkpoint replaces none.
@@ -256,6 +262,7 @@ class Trainer:
                   "seconds": round(time.monotonic() - started, 2),
                   "gate_shift": shift, "tune": tune}
         self._folder.append_metrics(record)
+        self._on_epoch(record, traced)
         self._phase.assign_add(1)
         self.save()
         return record

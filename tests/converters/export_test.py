@@ -16,7 +16,8 @@ from device import bundle as bundle_lib
 from device import controller as controller_lib
 
 _POINT = {"name": "default", "thresholds": [0.5, None, 1.0],
-          "tune_accuracy": 0.5, "tune_mean_macs": 1e6}
+          "tune_accuracy": 0.5, "tune_mean_macs": 1e6,
+          "tune_left": [0.5, 0.5], "tune_left_accuracy": [0.5, None]}
 
 
 def make_run(path):

@@ -54,6 +54,11 @@ class CommitTest(tf.test.TestCase):
 
 class SettingsTest(_FolderTest):
 
+    def test_flags_are_read_back(self):
+        self.assertEqual(self.folder.flags, [])
+        self._create()
+        self.assertEqual(self.folder.flags, ["--seed=1"])
+
     def test_new_run_keeps_flags_settings_and_commit(self):
         path = self._create()
         self.assertEqual((path / "flags.cfg").read_text(), "--seed=1\n")

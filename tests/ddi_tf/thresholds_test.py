@@ -105,6 +105,18 @@ class ApplyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertTrue(np.issubdtype(outcome.exits.dtype, np.integer))
 
 
+class PointTest(tf.test.TestCase):
+
+    def test_value_by_hand(self):
+        outcome = thresholds.Outcome(
+            np.array([0, 0, 2, 0]), np.array([True, False, True, True]),
+            np.array([10, 10, 40, 20]))
+        self.assertEqual(thresholds.point("one", [0.5, None], outcome), {
+            "name": "one", "thresholds": [0.5, None], "tune_accuracy": 0.75,
+            "tune_mean_macs": 20.0, "tune_left": [0.75, 0.0, 0.25],
+            "tune_left_accuracy": [2 / 3, None, 1.0]})
+
+
 class WithinLossTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(

@@ -30,6 +30,10 @@ class TracesTest(tf.test.TestCase):
     def test_accuracy_by_hand(self):
         self.assertAllClose(self.traces.accuracy, [0.5, 1.0])
 
+    def test_executed_shares_by_hand(self):
+        self.assertAllClose(
+            self.traces.executed, [[0.5, 0], [1, 1], [0, 0], [0, 1]])
+
     def test_skip_ratio_by_hand(self):
         # Executed: 0.5, 0; 1, 1; 0, 0; 0, 1 of eight.
         self.assertAllClose(self.traces.skip_ratio, 1 - 3.5 / 8)

@@ -57,9 +57,9 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_run_leaves_its_files(self):
         for name in ("flags.cfg", "run.json", "metrics.jsonl",
-                     "operating_points.json"):
+                     "operating_points.json", "summary.json"):
             self.assertTrue((self.path / name).is_file(), name)
-        # Two steps of each phase, and the finish: the last three phases' ends are kept.
+        # Two steps of each phase, and the finish: the last three are kept.
         self.assertEqual(
             sorted(p.name for p in self.path.glob("checkpoints/*.index")),
             ["ckpt-10.index", "ckpt-11.index", "ckpt-8.index"])

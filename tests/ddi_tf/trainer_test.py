@@ -83,12 +83,14 @@ class _Run:
         self.folder = run_folder.RunFolder(path)
         self.folder.create({"network": dataclasses.asdict(config)}, "")
         self.progress = _Progress(at, action)
+        self.epochs = []
         tf_keras.utils.set_random_seed(schedule.seed)
         self.network = network.Network(config)
         self.trainer = trainer.Trainer(
             self.folder, self.network, _dataset(), schedule,
             self.network.costs, self.progress,
-            stop_requested=lambda: self.progress.stop, **options)
+            stop_requested=lambda: self.progress.stop,
+            on_epoch=lambda *epoch: self.epochs.append(epoch), **options)
         self.resumed_from = self.trainer.resume()
 
     def to_the_end(self):
@@ -199,12 +201,22 @@ class WholeRunTest(_TrainerTest):
     def test_records_hold_the_train_means_and_the_tune_split(self):
         for record in self.whole.metrics:
             self.assertEqual(set(record["tune"]), {
-                "accuracy", "exit_accuracy", "skip_ratio", "cost"})
+                "accuracy", "exit_accuracy", "skip_ratio", "cost", "blocks"})
+            self.assertLen(record["tune"]["blocks"], 3)
+            self.assertAllClose(1 - np.mean(record["tune"]["blocks"]),
+                                record["tune"]["skip_ratio"], atol=2e-5)
             self.assertLen(record["tune"]["exit_accuracy"], 3)
         for record in self.whole.metrics[:-1]:
             self.assertEqual(set(record["train"]), {
                 "loss", "accuracy_loss", "resource_loss", "accuracy", "cost",
                 "alpha", "skip_ratio"})
+
+    def test_every_epoch_is_told_with_the_traces_behind_it(self):
+        self.assertEqual([record["step"] for record, _ in self.whole.epochs],
+                         [record["step"] for record in self.whole.metrics])
+        for record, tune in self.whole.epochs:
+            self.assertAllClose(
+                tune.accuracy[-1], record["tune"]["accuracy"], atol=1e-5)
 
     def test_progress_is_told_of_every_step(self):
         self.assertEqual(self.whole.progress.starts, [

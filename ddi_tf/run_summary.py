@@ -1,0 +1,121 @@
+"""What a training run came to, read from its files: RUN/summary.json."""
+
+import json
+
+from ddi_tf import run_folder
+
+_DEFAULT_POINT = "default"
+
+
+def values(folder, network):
+    """A dict for JSON, read from a run's files; None where nothing is known.
+
+    Args:
+        folder: `run_folder.RunFolder` of a run, finished or not.
+        network: `network.Network` of its configuration, whatever its weights.
+    """
+    settings, records = folder.settings, folder.metrics
+    points = folder.operating_points
+    return {
+        "run": str(folder.path), "finished": bool(points),
+        "commit": settings.get("commit"),
+        "seed": settings["schedule"].get("seed"), "flags": folder.flags,
+        "network": _network(network),
+        "data": {"name": settings["data"]["name"],
+                 "classes": len(settings["data"]["label_names"])},
+        "phases": _phases(records),
+        "seconds": round(sum(line["seconds"] for line in records), 2),
+        "target": _target(settings, records),
+        "tune": {"base_accuracy": _base_accuracy(folder),
+                 "gated": _gated(records)},
+        "operating_points": [
+            {"name": point["name"], "accuracy": point["tune_accuracy"],
+             "mean_macs": point["tune_mean_macs"],
+             "mean_macs_of_base":
+                 point["tune_mean_macs"] / network.costs.base}
+            for point in points],
+        "answers": _answers(network, records, points)}
+
+
+def save(folder, network):
+    """Writes summary.json into the run; returns what it holds."""
+    found = values(folder, network)
+    run_folder.write_atomically(
+        folder.path / "summary.json", json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def _network(network):
+    config = network.config
+    return {
+        "backbone": config.backbone, "depth": config.depth,
+        "image_shape": list(config.image_shape),
+        "parameters": network.count_params(),
+        "base_macs": network.costs.base,
+        "macs_with_gates_and_exits": network.costs.everything,
+        "blocks": len(network.blocks), "exits": len(network.exits),
+        "layer_gates": config.layer_gates,
+        "channel_gates": config.channel_gates,
+        "mask_site": config.mask_site if config.channel_gates else None,
+        "groups": config.groups if config.channel_gates else None}
+
+
+def _phases(records):
+    """One dict per phase: its epochs, seconds and last tune record."""
+    found = {}
+    for line in records:
+        phase = found.setdefault(
+            line["phase"],
+            {"name": line["phase"], "epochs": 0, "seconds": 0.0})
+        # What follows the last phase takes time, but is no epoch.
+        phase["epochs"] += "phase_step" in line
+        phase["seconds"] = round(phase["seconds"] + line["seconds"], 2)
+        phase |= _of(line["tune"])
+    return list(found.values())
+
+
+def _of(tune):
+    return {name: tune.get(name) for name in ("accuracy", "skip_ratio", "cost")}
+
+
+def _target(settings, records):
+    """What was asked of the executed cost and what came; None if nothing."""
+    if not any("resource_loss" in line.get("train", {}) for line in records):
+        return None
+    asked = settings["schedule"]["target_cost"]
+    cost = records[-1]["tune"]["cost"]
+    return {"resource": settings.get("resource", {"name": "flops"})["name"],
+            "cost": asked, "reached": cost, "miss": round(cost / asked - 1, 5)}
+
+
+def _base_accuracy(folder):
+    """Tune accuracy after the base phase, of the run it was taken from."""
+    given = "--train_base_checkpoint="
+    source = next((line.removeprefix(given) for line in folder.flags
+                   if line.startswith(given)), "")
+    source = run_folder.RunFolder(source) if source else folder
+    base = [line["tune"]["accuracy"] for line in source.metrics
+            if line["phase"] == "base"]
+    return base[-1] if base else None
+
+
+def _gated(records):
+    """The last look at the gated network, all images to the head."""
+    gated = [_of(line["tune"]) for line in records if "cost" in line["tune"]]
+    return gated[-1] if gated else None
+
+
+def _answers(network, records, points):
+    """One dict per exit and the head, at the default operating point."""
+    point = next((p for p in points if p["name"] == _DEFAULT_POINT), {})
+    tune = records[-1]["tune"] if records else {}
+    names = [exit_.name for exit_ in network.exits.values()]
+    unknown = [None] * (len(names) + 1)
+    columns = zip(
+        [*names, "head"],
+        [*point.get("thresholds", unknown[1:]), None],
+        point.get("tune_left", unknown),
+        point.get("tune_left_accuracy", unknown),
+        [*tune.get("exit_accuracy", unknown[1:]), tune.get("accuracy")])
+    keys = ("name", "threshold", "left", "left_accuracy", "accuracy_if_all")
+    return [dict(zip(keys, column)) for column in columns]
