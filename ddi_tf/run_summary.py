@@ -3,6 +3,7 @@
 import json
 
 from ddi_tf import run_folder
+from ddi_tf import storage
 
 _DEFAULT_POINT = "default"
 
@@ -40,7 +41,7 @@ def values(folder, network):
 def save(folder, network):
     """Writes summary.json into the run; returns what it holds."""
     found = values(folder, network)
-    run_folder.write_atomically(
+    storage.write_atomically(
         folder.path / "summary.json", json.dumps(found, indent=1) + "\n")
     return found
 
