@@ -241,30 +241,6 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(cost, 0.7, rtol=finish.TOLERANCE)
         self.assertAllClose(gate.score.bias, [shift])
 
-    def test_interrupted_it_leaves_the_gates_as_they_were(self):
-        measure = _Costs(_sigmoid)
-
-        def interrupted():
-            if len(measure.shifts) == 3:
-                raise KeyboardInterrupt
-            return measure()
-        with self.assertRaises(KeyboardInterrupt):
-            with finish.all_or_nothing(
-                    [gate.score.bias for gate in measure.gates]):
-                finish.hold_target(measure.gates, interrupted, 0.9)
-        self.assertNotAllClose(measure.shifts, [0.0] * 3)
-        self.assertAllEqual(measure.gates[0].score.bias, [1.0])
-        self.assertAllEqual(measure.gates[1].score.bias, [-0.5, 2.0])
-
-
-class AllOrNothingTest(tf.test.TestCase):
-
-    def test_what_is_finished_stays(self):
-        variable = tf.Variable([1.0, 2.0])
-        with finish.all_or_nothing([variable]):
-            variable.assign([3.0, 4.0])
-        self.assertAllEqual(variable, [3.0, 4.0])
-
 
 class NetworkTest(tf.test.TestCase, parameterized.TestCase):
 

@@ -75,6 +75,8 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         settings = json.loads((self.path / "run.json").read_text())
         self.assertEqual(settings["network"]["depth"], 8)
         self.assertEqual(settings["schedule"]["epochs"]["skip"], 0.2)
+        self.assertEqual(settings["schedule"]["norm_batches"], 2)
+        self.assertEqual(settings["resource"], {"name": "flops"})
         self.assertEqual(settings["data"]["name"], "digits")
         self.assertEqual(settings["data"]["label_names"], list("0123456789"))
         self.assertNotEmpty(settings["commit"])
@@ -126,7 +128,7 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(settings["data"]["crop"], "zoom")
         (photos / "cat" / "0.png").rename(photos / "cat" / "zero.png")
         self._assert_one_clear_line(
-            self.commands.run(*flags), "holds a run with another data")
+            self.commands.run(*flags), "holds a run with other settings: data")
 
     # Mistakes.
 

@@ -34,7 +34,7 @@ _PLAIN = dataclasses.replace(
 # Batches of 16 from 64 images: four steps per epoch.
 _SCHEDULE = phases.Schedule(
     batch_size=16, epochs={"skip": 2, "exits": 2}, base_lr=0.02, seed=3,
-    norm_batches=3)
+    gate_noise=0.5, norm_batches=3)
 _SKIP_ONLY = dataclasses.replace(_SCHEDULE, epochs={"skip": 1})
 _BASE_ONLY = dataclasses.replace(_SCHEDULE, epochs={"base": 2})
 
@@ -107,8 +107,7 @@ class _Run:
         raise AssertionError("the run was not interrupted")
 
     def killed(self):
-        """Runs until `_kill` ends it, or a second Ctrl-C, which saves nothing.
-        """
+        """Runs until something kills it, which saves nothing."""
         try:
             self.trainer.run()
         except KeyboardInterrupt:
@@ -188,8 +187,10 @@ class WholeRunTest(_TrainerTest):
         self.assertEqual(self.draws, list(range(16 + 3)))
 
     def test_thresholds_are_drawn_for_every_step(self):
+        # Their noise grows over the skip phase; the exits phase has none.
+        noise = [*np.arange(1, 9) / 16, *[0.0] * 8]
         self.assertEqual(self.thresholds, [
-            ([16, 3 + 3 * 2], 0.0, 3, step) for step in range(16)])
+            ([16, 3 + 3 * 2], noise[step], 3, step) for step in range(16)])
 
     def test_every_epoch_has_a_record(self):
         self.assertEqual(
