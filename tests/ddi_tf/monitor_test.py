@@ -89,10 +89,11 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
     def test_record_of_the_gated_network_by_hand(self):
         record = self.monitor.record(self.mixed)
         self.assertEqual(list(record), [
-            "accuracy", "exit_accuracy", "skip_ratio", "cost"])
+            "accuracy", "exit_accuracy", "skip_ratio", "cost", "blocks"])
         self.assertEqual(record["accuracy"], 1.0)
         self.assertEqual(record["exit_accuracy"], [0.5, 1.0, 0.5])
         # Run: 0.5, 0, 0; 0, 0.5, 1 of six.
+        self.assertEqual(record["blocks"], [0.25, 0.25, 0.5])
         self.assertEqual(record["skip_ratio"], round(1 - 2 / 6, 5))
         self.assertEqual(json.loads(json.dumps(record)), record)
 
