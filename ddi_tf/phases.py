@@ -56,7 +56,7 @@ class Schedule:
         distill: share of every answer's loss that asks for a teacher's softened
             answers instead of the labels, after the base phase: the head's
             teacher is the base network, the exits' teacher is the head.
-        distill_temperature: that softens them, > 0.
+        distill_temperature: that softens the base network's, > 0.
         gate_noise: how far from one half the gates' thresholds are drawn while
             they learn to skip, in [0, 1] (`gates.draw_thresholds`).
         norm_batches: training batches that batch norm is measured on at the

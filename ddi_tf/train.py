@@ -90,7 +90,7 @@ _DISTILL = flags.DEFINE_float(
     "teacher's answers: the base network teaches the head, the head teaches "
     "the exits.", lower_bound=0, upper_bound=1)
 _TEMPERATURE = flags.DEFINE_float(
-    "train_distill_temperature", 4.0, "Softens the teachers' answers.",
+    "train_distill_temperature", 4.0, "Softens the base network's answers.",
     lower_bound=1e-3)
 _NOISE = flags.DEFINE_float(
     "train_gate_noise", 0.0, "How far from one half the gates' thresholds are "

@@ -32,6 +32,36 @@ class CrossEntropyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(tape.gradient(loss, logits), [[0.5, -0.7, 0.2]])
 
 
+class DistillationTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(1.0, 4.0)
+    def test_a_student_that_answers_as_the_teacher_has_none(self, temperature):
+        logits = tf.constant([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
+        self.assertAllClose(
+            losses.distillation(logits, logits + 7.0, temperature), 0.0,
+            atol=1e-6)
+
+    @parameterized.parameters(
+        # The teacher's softened answers are 0.8 and 0.2, the student's halves.
+        (1.0, 1), (2.0, 4))
+    def test_value_by_hand(self, temperature, factor):
+        teacher = temperature * tf.math.log([[0.8, 0.2]])
+        loss = losses.distillation(tf.zeros([1, 2]), teacher, temperature)
+        self.assertEqual(loss.shape, ())
+        self.assertAllClose(
+            loss, factor * (0.8 * math.log(1.6) + 0.2 * math.log(0.4)))
+
+    def test_gradient_is_the_difference_of_the_softened_answers(self):
+        logits, teacher = tf.zeros([1, 2]), 2.0 * tf.math.log([[0.8, 0.2]])
+        with tf.GradientTape() as tape:
+            tape.watch([logits, teacher])
+            loss = losses.distillation(logits, teacher, 2.0)
+        student, none = tape.gradient(loss, [logits, teacher])
+        # T (p - q)
+        self.assertAllClose(student, [[2 * (0.5 - 0.8), 2 * (0.5 - 0.2)]])
+        self.assertIsNone(none)
+
+
 class WithExitsTest(tf.test.TestCase):
 
     def test_no_exit_leaves_the_head_alone(self):

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import losses
 from ddi_tf import energy
 from ddi_tf import gates
 from ddi_tf import network
@@ -241,6 +242,49 @@ class ArgumentsTest(tf.test.TestCase):
                     function(*batch)["thresholds"], _BATCH * 9 * value)
         self.assertIs(seen["prices"], net.costs)
         self.assertEqual(seen["phase"], _SKIP)
+
+
+class AnswerLossesTest(tf.test.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        generator = np.random.default_rng(2)
+        self.head, self.exit, self.teacher = (
+            tf.constant(generator.normal(size=[4, 10]), tf.float32)
+            for _ in range(3))
+        self.labels = tf.constant([1, 2, 3, 4])
+        self.outputs = network.Outputs(
+            self.head, (self.exit,), None, None, None)
+
+    def _losses(self, teacher, **schedule):
+        return step.answer_losses(
+            self.outputs, teacher, self.labels, phases.Schedule(**schedule))
+
+    def test_labels_alone_without_a_teacher(self):
+        self.assertAllClose(self._losses(None, label_smoothing=0.1), [
+            losses.cross_entropy(logits, self.labels, 0.1)
+            for logits in (self.head, self.exit)])
+
+    def test_base_network_teaches_the_head_and_the_head_the_exits(self):
+        soft = [losses.distillation(self.head, self.teacher, 3.0),
+                losses.distillation(self.exit, self.head, 1.0)]
+        hard = self._losses(None)
+        self.assertAllClose(
+            self._losses(self.teacher, distill=0.25, distill_temperature=3.0),
+            [0.75 * h + 0.25 * s for h, s in zip(hard, soft)])
+
+    def test_a_training_step_asks_the_teacher_s_base_network(self):
+        net, teacher = _build(), _build()
+        teacher.head.dense.bias.assign(tf.range(10.0))
+        schedule = phases.Schedule(distill=1.0)
+        images, labels = tf.ones([2, 16, 16, 3]), tf.constant([0, 1])
+        terms, _ = step.loss_terms(
+            net, _RESTORE, schedule, net.costs, images, labels,
+            steering.Steering(0.1), tf.constant(_TARGET), None, teacher)
+        logits = net(images, training=True, with_exits=False).logits
+        self.assertAllClose(
+            terms["accuracy_loss"], losses.distillation(
+                logits, teacher.base(images), 4.0), rtol=1e-3)
 
 
 class WeightDecayTest(tf.test.TestCase):
