@@ -27,14 +27,21 @@ class EnergyModel(NamedTuple):
                 + self.activation * work.activations)
 
 
-def _horowitz(multiply, add, number_bytes):
-    """Weights from DRAM, features in a 32 KB SRAM; picojoules."""
-    dram_byte = (1300 + 2600) / 2 / 8  # 1.3 to 2.6 nJ for 64 bits
-    sram_byte = 20 / 8                 # 20 pJ for 64 bits
+# Picojoules per byte, of 64 bits at a time.
+_DRAM = (1300 + 2600) / 2 / 8
+_SRAM_1_MB = 100 / 8
+_SRAM_32_KB = 20 / 8
+
+
+def _horowitz(multiply, add, number_bytes, weight_byte, where):
+    """Features in a 32 KB SRAM; picojoules."""
     return EnergyModel(
-        multiply + add, dram_byte * number_bytes, sram_byte * number_bytes,
+        multiply + add, weight_byte * number_bytes, _SRAM_32_KB * number_bytes,
         "pJ", "M. Horowitz, Computing's energy problem, ISSCC 2014, Fig. 1.1.9 "
-        "(45 nm, 0.9 V); weights from DRAM, features in a 32 KB SRAM")
+        f"(45 nm, 0.9 V); weights from {where}, features in a 32 KB SRAM")
+
+
+_FLOAT32, _INT8 = (3.7, 0.9, 4), (0.2, 0.1, 1)  # multiply, add, bytes
 
 
 def _measured(nanojoules, board):
@@ -47,8 +54,12 @@ def _measured(nanojoules, board):
 
 # (name, width of the numbers) -> model.
 MODELS = {
-    ("horowitz", "float32"): _horowitz(3.7, 0.9, 4),
-    ("horowitz", "int8"): _horowitz(0.2, 0.1, 1),
+    # On one chip, as small networks are; then a processor with its memory
+    # outside, where weights are most of the energy, and exits dear.
+    ("horowitz", "float32"): _horowitz(*_FLOAT32, _SRAM_1_MB, "a 1 MB SRAM"),
+    ("horowitz", "int8"): _horowitz(*_INT8, _SRAM_1_MB, "a 1 MB SRAM"),
+    ("horowitz_dram", "float32"): _horowitz(*_FLOAT32, _DRAM, "DRAM"),
+    ("horowitz_dram", "int8"): _horowitz(*_INT8, _DRAM, "DRAM"),
     # A MAC with the four register accesses it needs (two operands, the sum in
     # and out); 16 bits.
     ("eyeriss", "int16"): EnergyModel(

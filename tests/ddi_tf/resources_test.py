@@ -69,7 +69,7 @@ class ResourcesTest(tf.test.TestCase, parameterized.TestCase):
                          ("horowitz", "int8"))
         self.assertAllClose(
             [settings[key] for key in ("mac", "weight", "activation")],
-            [0.3, 243.75, 2.5])
+            [0.3, 12.5, 2.5])
         other = self._resource("energy", "horowitz", "float32").settings()
         self.assertNotEqual(other, settings)
 
