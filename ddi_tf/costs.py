@@ -101,7 +101,7 @@ def spent(table, decisions):
         [B, E + 1] float64, in the table's unit (MACs do not fit float32
         exactly); differentiable
         with respect to the decisions. Which exits are evaluated, and so paid,
-        is chosen later: add `answers` of those (`spent_with_exits`).
+        is chosen later: add `answers` of those (`full_path`: of all).
     """
     total = tf.zeros_like(decisions.layers[:, 0], tf.float64) + table.stem
     at_exits = []

@@ -71,6 +71,21 @@ def normalize(images, scaling):
     return (images - tf.constant(scaling.mean)) / tf.constant(scaling.std)
 
 
+def training_batch(images, indices, drawn, flips, crop, scaling):
+    """[B, H, W, 3] float32: what a training step sees of a `Draw`.
+
+    Args:
+        images: [N, H', W', 3] uint8, as stored.
+        indices: [B] int32 into them.
+        drawn: [B, ...] crops, as `crop` draws them.
+        flips: [B] bool.
+        crop: `crops.Shift` or `crops.Zoom`.
+        scaling: `Scaling`.
+    """
+    return normalize(
+        crop.cut(tf.gather(images, indices), drawn, flips), scaling)
+
+
 def measured_scaling(images):
     """The `Scaling` of [N, H, W, 3] uint8; a std of 1 at least."""
     total, squares, count = np.zeros(3), np.zeros(3), 0

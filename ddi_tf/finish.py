@@ -34,9 +34,8 @@ def batches(feed, steps, dataset, progress):
     """
     for step in steps:
         images, _, indices, crops, flips = feed.arguments(step)
-        yield data.normalize(
-            dataset.crop.cut(tf.gather(images, indices), crops, flips),
-            dataset.scaling)
+        yield data.training_batch(
+            images, indices, crops, flips, dataset.crop, dataset.scaling)
         progress.update({})
 
 

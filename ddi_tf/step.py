@@ -116,8 +116,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
     @tf.function(jit_compile=jit_compile)
     def step(images, labels, indices, crops, flips, thresholds,
              learning_rate, target):
-        batch = crop.cut(tf.gather(images, indices), crops, flips)
-        batch = data.normalize(batch, scaling)
+        batch = data.training_batch(
+            images, indices, crops, flips, crop, scaling)
         with tf.GradientTape() as tape:
             terms, metrics = loss_terms(
                 network, phase, schedule, prices, batch,
