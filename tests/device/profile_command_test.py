@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 from absl.testing import absltest
@@ -17,6 +16,7 @@ from absl.testing import parameterized
 from device import bundle
 from device import profile
 from device import runtime
+import command_case
 import pictures
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -25,13 +25,11 @@ _IMAGES = _ROOT / "tests" / "testdata" / "digits.npz"
 _COMMAND = [sys.executable, "-m", "device.profile"]
 
 
-class CommandTest(parameterized.TestCase):
-    """`self.folder` is empty; `self.output` is to lie in it."""
+class CommandTest(command_case.CommandCase):
+    """`self.output` is to lie in `self.folder`."""
 
     def setUp(self):
         super().setUp()
-        self.folder = pathlib.Path(
-            self.enter_context(tempfile.TemporaryDirectory()))
         self.output = self.folder / "profile.json"
 
     def flags(self, *flags):
@@ -42,15 +40,9 @@ class CommandTest(parameterized.TestCase):
             [*_COMMAND, *self.flags(*flags)], cwd=_ROOT, capture_output=True,
             text=True, check=False)
 
-    def assert_succeeded(self, process):
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertEqual(process.returncode, 0, process.stderr)
-
     def assert_failed(self, process, message):
         """Status 1, `message` in standard error, no traceback, no file."""
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertEqual(process.returncode, 1, process.stderr)
-        self.assertRegex(process.stderr, message)
+        super().assert_failed(process, message)
         self.assertEmpty(list(self.folder.glob("**/*profile*")))
 
 

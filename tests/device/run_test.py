@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 from absl.testing import absltest
@@ -15,6 +14,7 @@ from absl.testing import parameterized
 
 from device import bundle
 from device import controller
+import command_case
 import pictures
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -34,8 +34,7 @@ def lines(process):
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-class CommandTest(parameterized.TestCase):
-    """`self.folder` is empty."""
+class CommandTest(command_case.CommandCase):
 
     @classmethod
     def setUpClass(cls):
@@ -44,23 +43,8 @@ class CommandTest(parameterized.TestCase):
         with np.load(_IMAGES) as arrays:
             cls.keras = dict(arrays)
 
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(
-            self.enter_context(tempfile.TemporaryDirectory()))
-
     def run_here(self, *flags, source=_IMAGES):
         return run(f"--bundle={_BUNDLE}", f"--input={source}", *flags)
-
-    def assert_succeeded(self, process):
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertEqual(process.returncode, 0, process.stderr)
-
-    def assert_failed(self, process, message):
-        """Status 1, `message` in standard error, and no traceback."""
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertEqual(process.returncode, 1, process.stderr)
-        self.assertRegex(process.stderr, message)
 
 
 class AnswersTest(CommandTest):
