@@ -1,5 +1,7 @@
-"""absl's test cases want parsed flags, and pytest parses none."""
+"""For every test: Ctrl-C means what it means at a terminal."""
 
-from absl import flags
+import signal
 
-flags.FLAGS.mark_as_parsed()
+# A shell's background job ignores it, and so would every test of it here and
+# every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
