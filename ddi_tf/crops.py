@@ -119,6 +119,55 @@ class Zoom:
         return _sample(_sample(images, rows, axis=1), columns, axis=2)
 
 
+class Cutout:
+    """Another crop, then a square of one colour over it (arXiv:1708.04552).
+
+    Args:
+        crop: `Shift` or `Zoom`.
+        side: of the square, in pixels; its middle lies anywhere in the image,
+            so part of it may lie outside.
+        colour: (red, green, blue) on the images' 0..255 scale.
+    """
+
+    def __init__(self, crop, side, colour):
+        self._crop, self._side, self._colour = crop, side, colour
+        self.name, self.stored_size = crop.name, crop.stored_size
+
+    def draw(self, noise, count):
+        """[count, D + 2] float32: D numbers of the crop, the square's middle.
+
+        The middle is in shares of the image, in [0, 1).
+        """
+        return np.concatenate(
+            [self._crop.draw(noise, count).astype(np.float32),
+             noise.random([count, 2], np.float32)], axis=1)
+
+    def cut(self, images, drawn, flips):
+        """The crops with their squares.
+
+        Args:
+            images: [B, H, W, 3] uint8.
+            drawn: [B, D + 2] float32, as drawn.
+            flips: [B] bool: which images are mirrored.
+
+        Returns:
+            [B, height, width, 3] float32 in [0, 255].
+        """
+        shifts = isinstance(self._crop, Shift)
+        crops = tf.cast(drawn[:, :-2], tf.int32 if shifts else tf.float32)
+        images = tf.cast(self._crop.cut(images, crops, flips), tf.float32)
+        height, width = images.shape[1:3]
+        hidden = (self._covered(height, drawn[:, -2])[:, :, None]
+                  & self._covered(width, drawn[:, -1])[:, None, :])
+        return tf.where(hidden[..., None], tf.constant(self._colour), images)
+
+    def _covered(self, size, middles):
+        """[B, size] bool: which rows or columns the squares cover."""
+        starts = tf.floor(middles * size) - self._side // 2
+        places = tf.range(size, dtype=tf.float32) - starts[:, None]
+        return (places >= 0) & (places < self._side)
+
+
 def _sample(images, places, axis):
     """Linear interpolation along an axis at places [B, S], 0..1 of its side."""
     side = images.shape[axis]

@@ -44,7 +44,7 @@ class Dataset(NamedTuple):
     train: Split
     tune: Split
     test: Split
-    crop: Union[crops.Shift, crops.Zoom] = crops.Shift()
+    crop: Union[crops.Shift, crops.Zoom, crops.Cutout] = crops.Shift()
     details: dict = {}  # what else tells it from others of its name; JSON
 
     @property
@@ -57,6 +57,14 @@ class Dataset(NamedTuple):
         split = getattr(self, name)
         return split._replace(
             images=crops.centre(split.images, self.image_shape[0]))
+
+    def with_cutout(self, side):
+        """The same, trained with a square of `side` pixels hidden; 0: none."""
+        if not side:
+            return self
+        return self._replace(
+            crop=crops.Cutout(self.crop, side, self.scaling.mean),
+            details={**self.details, "cutout": side})
 
     @property
     def settings(self):
@@ -79,7 +87,7 @@ def training_batch(images, indices, drawn, flips, crop, scaling):
         indices: [B] int32 into them.
         drawn: [B, ...] crops, as `crop` draws them.
         flips: [B] bool.
-        crop: `crops.Shift` or `crops.Zoom`.
+        crop: of the `crops` module.
         scaling: `Scaling`.
     """
     return normalize(
@@ -116,7 +124,7 @@ class Sampler:
         batch_size: images per step, <= size; an epoch drops the remainder.
         seed: whole number.
         flip: whether images may be mirrored.
-        crop: `crops.Shift` or `crops.Zoom`: draws the crops.
+        crop: of the `crops` module; draws the crops.
     """
 
     def __init__(self, size, batch_size, seed, flip, crop=crops.Shift()):

@@ -84,6 +84,9 @@ _DECAY = flags.DEFINE_float(
 _SMOOTHING = flags.DEFINE_float(
     "train_label_smoothing", 0.0, "Share of the target spread over all "
     "classes.", lower_bound=0, upper_bound=1)
+_CUTOUT = flags.DEFINE_integer(
+    "train_cutout", 0, "Side in pixels of the square that is hidden in every "
+    "training image; 0: none.", lower_bound=0)
 
 _DISTILL = flags.DEFINE_float(
     "train_distill", 0.0, "Share of each answer's loss that asks for a "
@@ -145,7 +148,7 @@ def _train(interrupt):
     tf_keras.utils.set_random_seed(_SEED.value)
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
-    dataset = data_flags.load()
+    dataset = data_flags.load().with_cutout(_CUTOUT.value)
     schedule = _schedule()
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)

@@ -158,5 +158,60 @@ class ZoomTest(tf.test.TestCase):
             crops.Zoom().draw(np.random.default_rng(7), 5) for _ in range(2)))
 
 
+class CutoutTest(tf.test.TestCase, parameterized.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.images = np.random.default_rng(0).integers(
+            0, 256, [2, 8, 10, 3]).astype(np.uint8)
+
+    def _cut(self, crop, *drawn, flips=(False, False)):
+        return crop.cut(tf.constant(self.images),
+                        tf.constant(drawn, tf.float32), tf.constant(flips))
+
+    def test_squares_by_hand(self):
+        crop = crops.Cutout(crops.Shift(), 3, (1.5, 2.0, 3.0))
+        # Middles: row 4 and column 5; row 0 and column 9, half outside.
+        found = self._cut(crop, [_PAD, _PAD, 0.5, 0.5],
+                          [_PAD, _PAD, 0.0, 0.99]).numpy()
+        expected = self.images.astype(np.float32)
+        expected[0, 3:6, 4:7] = expected[1, :2, 8:] = 1.5, 2.0, 3.0
+        self.assertAllEqual(found, expected)
+
+    def test_what_is_not_hidden_is_the_other_crop(self):
+        drawn, flips = np.array([[0, 3], [8, 1]], np.float32), (True, False)
+        plain = crops.Shift().cut(
+            tf.constant(self.images), tf.constant(drawn, tf.int32),
+            tf.constant(flips)).numpy()
+        found = self._cut(
+            crops.Cutout(crops.Shift(), 2, (-1.0,) * 3),
+            *np.concatenate([drawn, [[0.3, 0.3]] * 2], axis=1),
+            flips=flips).numpy()
+        hidden = found == -1
+        self.assertAllEqual(hidden.sum(axis=(1, 2, 3)), [12, 12])
+        self.assertAllEqual(found[~hidden], plain[~hidden])
+
+    def test_draws_the_other_crop_and_a_middle(self):
+        drawn = crops.Cutout(crops.Shift(), 2, (0.0,) * 3).draw(
+            np.random.default_rng(1), 1000)
+        self.assertAllEqual(drawn[:, :2], crops.Shift().draw(
+            np.random.default_rng(1), 1000))
+        middles = drawn[:, 2:]
+        self.assertAllInRange(middles, 0, 1, open_upper_bound=True)
+        self.assertAllClose(middles.mean(axis=0), [0.5, 0.5], atol=0.05)
+
+    @parameterized.parameters(crops.Shift(), crops.Zoom())
+    def test_cut_compiles_with_xla_to_the_same(self, inner):
+        crop = crops.Cutout(inner, 3, (7.0,) * 3)
+        images = np.tile(np.arange(16, dtype=np.uint8)[:, None], [2, 1, 16, 3])
+        images = images.reshape(2, 16, 16, 3)
+        arguments = (tf.constant(images),
+                     tf.constant(crop.draw(np.random.default_rng(2), 2)),
+                     tf.constant([True, False]))
+        self.assertAllClose(
+            tf.function(crop.cut, jit_compile=True)(*arguments),
+            crop.cut(*arguments), atol=1e-5)
+
+
 if __name__ == "__main__":
     tf.test.main()

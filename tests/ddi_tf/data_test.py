@@ -40,6 +40,19 @@ class DatasetTest(tf.test.TestCase):
             "name": "photos", "label_names": ("a", "b"), "files": "abc",
             "scaling": {"mean": (1.0,) * 3, "std": (2.0,) * 3}})
 
+    def test_cutout_hides_a_square_of_the_mean_and_is_remembered(self):
+        self.assertIs(self.dataset.with_cutout(0), self.dataset)
+        cut = self.dataset.with_cutout(4)
+        self.assertEqual(cut.settings, {**self.dataset.settings, "cutout": 4})
+        box, middle = [0, 0, 1, 1], [0.5, 0.5]
+        batch = data.training_batch(
+            tf.constant(cut.train.images), tf.constant([1]),
+            tf.constant([box + middle], tf.float32), tf.constant([False]),
+            cut.crop, cut.scaling)
+        self.assertEqual(batch.shape, (1, 14, 14, 3))
+        self.assertAllEqual(batch[0, 5:9, 5:9], np.zeros([4, 4, 3]))
+        self.assertEqual(np.count_nonzero(np.all(batch[0] == 0, axis=-1)), 16)
+
 
 class MeasuredScalingTest(tf.test.TestCase):
 
