@@ -88,6 +88,14 @@ class Schedule:
             raise errors.ConfigError(
                 "`target_cost` is a fraction of the base network's cost and "
                 f"must lie in (0, 2]. Received: {self.target_cost}")
+        numbers = {name: value for name, value in vars(self).items()
+                   if isinstance(value, float)}
+        numbers |= {f"{name}_epochs": epochs
+                    for name, epochs in self.epochs.items()}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise errors.ConfigError(
+                    f"`{name}` must be a finite number. Received: {value}")
 
 
 def planned(config, schedule):
@@ -96,15 +104,23 @@ def planned(config, schedule):
     Args:
         config: `network.NetworkConfig`.
         schedule: `Schedule`; a phase of 0 epochs is left out.
+
+    Raises:
+        ConfigError: none is left.
     """
     gated = config.layer_gates or config.channel_gates
-    return tuple(
+    rows = tuple(
         phase._replace(gates=phase.gates and gated,
                        priced=phase.priced and gated)
         for phase in PHASES
         if schedule.epochs.get(phase.name, 0)
         and (config.exits or not phase.exits)
         and (gated or not phase.gates or phase.exits))
+    if not rows:
+        raise errors.ConfigError(
+            "there is nothing to train: every phase that this network has is "
+            "given 0 epochs. Raise one of --train_*_epochs.")
+    return rows
 
 
 def learning_rate(phase, schedule, step, steps):

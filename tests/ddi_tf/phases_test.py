@@ -37,6 +37,15 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
                 rf"`target_cost` is a fraction .*\(0, 2\].*Received: {target}"):
             phases.Schedule(target_cost=target)
 
+    @parameterized.parameters(
+        ("gate_noise", {"gate_noise": math.nan}),
+        ("base_lr", {"base_lr": math.inf}),
+        ("skip_epochs", {"epochs": {"skip": math.inf}}))
+    def test_every_number_is_finite(self, name, settings):
+        with self.assertRaisesRegex(
+                errors.ConfigError, rf"`{name}` must be a finite number"):
+            phases.Schedule(**settings)
+
     def test_config_errors_are_value_errors(self):
         with self.assertRaises(ValueError):
             phases.Schedule(target_cost=0)
@@ -70,6 +79,11 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
     def test_phases_without_epochs_are_left_out(self):
         self.assertEqual(
             _planned({"base": 0, "skip": 0.5, "exits": 2.0}), (_SKIP, _EXITS))
+
+    def test_nothing_to_train_is_an_error(self):
+        with self.assertRaisesRegex(
+                errors.ConfigError, "nothing to train.*--train_.*_epochs"):
+            _planned({"base": 0.0})
 
 
 class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
