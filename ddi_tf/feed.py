@@ -9,16 +9,20 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
+from ddi_tf import distribution as distribution_lib
 
-def make(split, sampler):
-    """A `Resident` feed, or a `FromDisk` one if the split is on disk.
+
+def make(split, sampler, distribution=distribution_lib.LOCAL):
+    """A `Resident` feed if one device has all images in memory, or `Streamed`.
 
     Args:
         split: `data.Split` to train on.
         sampler: `data.Sampler`.
+        distribution: of the `distribution` module.
     """
-    return (FromDisk if isinstance(split.images, np.memmap) else Resident)(
-        split, sampler)
+    if distribution.replicas == 1 and not isinstance(split.images, np.memmap):
+        return Resident(split, sampler)
+    return Streamed(split, sampler, distribution)
 
 
 class Resident:
@@ -38,11 +42,15 @@ class Resident:
         """Nothing to wait for."""
 
 
-class FromDisk:
-    """Only a step's own images are handed over, read one step ahead."""
+class Streamed:
+    """Only a step's own images are handed over, read one step ahead.
 
-    def __init__(self, split, sampler):
+    A worker reads those that its own replicas train on.
+    """
+
+    def __init__(self, split, sampler, distribution=distribution_lib.LOCAL):
         self._split, self._sampler = split, sampler
+        self._distribution = distribution
         self._thread = futures.ThreadPoolExecutor(1)
         self._ahead = None, None  # step, and the future of its arguments
 
@@ -53,7 +61,7 @@ class FromDisk:
             future = self._thread.submit(self._read, step)
         result = future.result()
         self._ahead = step + 1, self._thread.submit(self._read, step + 1)
-        return tuple(map(tf.constant, result))
+        return self._distribution.join(result)
 
     def close(self):
         """Waits for what is being read ahead."""
@@ -61,7 +69,10 @@ class FromDisk:
 
     def _read(self, step):
         draw = self._sampler.draw(step)
-        return (self._split.images[draw.indices],
-                self._split.labels[draw.indices],
-                np.arange(len(draw.indices), dtype=np.int32),
-                draw.crops, draw.flips)
+        return [self._part(draw.indices[rows], draw.crops[rows],
+                           draw.flips[rows])
+                for rows in self._distribution.shares(len(draw.indices))]
+
+    def _part(self, indices, crops, flips):
+        return (self._split.images[indices], self._split.labels[indices],
+                np.arange(len(indices), dtype=np.int32), crops, flips)

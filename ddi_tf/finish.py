@@ -23,6 +23,23 @@ MAX_SHIFT = 2.0
 _BISECTIONS = 12
 
 
+def settle(network, batches, cost, target):
+    """Does both to a `network.Network`.
+
+    Args:
+        network: only its batch norms and its gates' scores change.
+        batches: as for `reestimate_norms`.
+        cost: as `measure` of `hold_target`.
+        target: as for `hold_target`; None: the cost stays.
+
+    Returns:
+        As the first of `hold_target`, 0 without a target.
+    """
+    reestimate_norms(network, batches)
+    return 0.0 if target is None else hold_target(
+        network.gates, cost, target)[0]
+
+
 def batches(feed, steps, dataset, progress):
     """Training batches of these global steps, as `step` would make them.
 

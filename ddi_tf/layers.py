@@ -14,6 +14,31 @@ def same_padding_size(size, stride):
     return -(-size // stride)
 
 
+class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
+    """Batch norm by the global batch of all replicas.
+
+    Keras keeps moving statistics per replica and averages them when they are
+    read, which all workers must do at once. These come from global batches, so
+    they are the same everywhere: kept as weights are, any worker can read them.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(synchronized=True, **kwargs)
+
+    def add_weight(self, **kwargs):
+        if not kwargs.get("trainable", True):
+            kwargs["synchronization"] = tf.VariableSynchronization.AUTO
+            kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return super().add_weight(**kwargs)
+
+
+def _batch_norm(**kwargs):
+    """Of the batch: where there are replicas, of the global one (slower)."""
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return (tf_keras.layers.BatchNormalization if alone
+            else _GlobalBatchNorm)(**kwargs)
+
+
 class ConvBN(tf_keras.layers.Layer):
     """`relu(batch_norm(conv(x)))`, SAME padding, no bias; ReLU is optional.
 
@@ -36,7 +61,7 @@ class ConvBN(tf_keras.layers.Layer):
         self.conv = tf_keras.layers.Conv2D(
             filters, kernel_size, stride, "same", use_bias=False,
             kernel_initializer="he_normal", name="conv")
-        self.norm = tf_keras.layers.BatchNormalization(
+        self.norm = _batch_norm(
             momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
             name="norm")
 

@@ -5,6 +5,8 @@ Dual Dynamic Inference, Equations 4 and 5.
 
 import tensorflow as tf
 
+from ddi_tf import distribution
+
 # Warm-up opens gates to this probability and no further: one that saturates
 # cannot be closed again by a gradient.
 _OPEN_MARGIN = 0.7
@@ -50,9 +52,10 @@ def with_exits(head_loss, exit_losses):
     exits whose losses differ in size.
     """
     total = head_loss
-    for loss in exit_losses:
+    head_mean, *exit_means = distribution.mean([head_loss, *exit_losses])
+    for loss, mean in zip(exit_losses, exit_means):
         # A memorised batch can have a loss of exactly 0.
-        weight = tf.math.divide_no_nan(head_loss, loss)
+        weight = tf.math.divide_no_nan(head_mean, mean)
         total += tf.stop_gradient(weight) * loss
     return total
 

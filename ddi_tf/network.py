@@ -145,6 +145,12 @@ class Network(tf_keras.Model):
             x = block(x, training=training)
         return self.head(x, training)
 
+    def copy_from(self, other):
+        """Takes the values of another network of the same config."""
+        if other is not self:
+            for ours, theirs in zip(self.variables, other.variables):
+                ours.assign(tf.convert_to_tensor(theirs))
+
     @property
     def decision_count(self):
         """D: decisions that an image can take, one per block and group."""

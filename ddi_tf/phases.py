@@ -45,7 +45,9 @@ class Schedule:
     """How long and how fast each phase learns.
 
     Attributes:
-        batch_size: images per step.
+        batch_size: images per step, of all replicas.
+        accumulate: parts that a step's batch is cut into, one after the other,
+            each normalised by itself; a part's activations take memory.
         epochs: phase name -> epochs; for "warmup" an upper limit: it ends when
             the gates are open.
         base_lr: peak rate of the base phase.
@@ -57,6 +59,8 @@ class Schedule:
             answers instead of the labels, after the base phase: the head's
             teacher is the base network, the exits' teacher is the head.
         distill_temperature: that softens the base network's, > 0.
+        average: share of the weights' running mean that a step keeps; it
+            replaces the weights at the end of each phase. 0: no mean.
         gate_noise: how far from one half the gates' thresholds are drawn while
             they learn to skip, in [0, 1] (`gates.draw_thresholds`).
         norm_batches: training batches that batch norm is measured on at the
@@ -67,6 +71,7 @@ class Schedule:
     """
 
     batch_size: int = 128
+    accumulate: int = 1
     epochs: dict = dataclasses.field(default_factory=dict)
     base_lr: float = 0.1
     joint_lr: float = 0.01
@@ -75,6 +80,7 @@ class Schedule:
     label_smoothing: float = 0.0
     distill: float = 0.0
     distill_temperature: float = 4.0
+    average: float = 0.0
     gate_noise: float = 0.0
     norm_batches: int = 100
     alpha: float = 0.1

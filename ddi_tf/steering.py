@@ -20,6 +20,8 @@ faster than the weights could follow (accuracy 89% to 54% in 500 steps, 0.5).
 
 import tensorflow as tf
 
+from ddi_tf import distribution
+
 _EMA_DECAY = 0.95  # of the running means
 
 # T: steps in which a gap of 100% multiplies alpha by e.
@@ -45,34 +47,41 @@ class Steering(tf.Module):
 
     def __init__(self, alpha):
         super().__init__()
-        self.cost = tf.Variable(1.0, trainable=False, name="cost")
-        self.skip_ratio = tf.Variable(1.0, trainable=False, name="skip_ratio")
-        self.offset = tf.Variable(0.0, trainable=False, name="offset")
-        self.alpha = tf.Variable(alpha, trainable=False, name="alpha",
-                                 dtype=tf.float32)
+        self.cost = _scalar(1.0, "cost")
+        self.skip_ratio = _scalar(1.0, "skip_ratio")
+        self.offset = _scalar(0.0, "offset")
+        self.alpha = _scalar(alpha, "alpha")
 
     def reset(self, cost, skip_ratio):
         """Where a phase starts from; its first batches move it away."""
         self.cost.assign(cost)
         self.skip_ratio.assign(skip_ratio)
 
-    def update(self, cost, skip_ratio):
-        """Takes in a batch's cost (fraction of the base) and skip ratio."""
-        for variable, value in ((self.cost, cost),
-                                (self.skip_ratio, skip_ratio)):
-            variable.assign(_EMA_DECAY * variable + (1 - _EMA_DECAY) * value)
+    def update(self, cost, skip_ratio, share=1.0):
+        """Takes in a batch's cost (fraction of the base) and skip ratio.
+
+        Args:
+            cost, skip_ratio: scalar tensors, means over this replica's part of
+                the batch.
+            share: which part of a step's batch this is, in (0, 1].
+        """
+        kept = _EMA_DECAY**share
+        means = distribution.mean([cost, skip_ratio])
+        for variable, value in zip((self.cost, self.skip_ratio), means):
+            variable.assign(kept * variable + (1 - kept) * value)
 
     def compare(self, tune_cost):
         """Takes in what the tune split costs at this moment."""
         self.offset.assign_add(
             _OFFSET_SHARE * (tune_cost - self.cost - self.offset))
 
-    def weight(self, target):
+    def weight(self, target, share=1.0):
         """Weight of the resource loss now; moves alpha by one step.
 
         Args:
             target: scalar float32, cost to be at, a fraction of the base
                 network's.
+            share: as for `update`; which part of a step alpha moves by.
 
         Returns:
             Scalar float32 >= 0.
@@ -80,6 +89,13 @@ class Steering(tf.Module):
         cost = self.cost + self.offset
         gap = tf.clip_by_value((cost - target) / target, -1.0, 1.0)
         self.alpha.assign(tf.clip_by_value(
-            self.alpha * tf.exp(gap / _ALPHA_STEPS), *_ALPHA_RANGE))
+            self.alpha * tf.exp(gap * share / _ALPHA_STEPS), *_ALPHA_RANGE))
         return self.alpha * (
             1 + tf.clip_by_value(gap / _FULL_PULL, -1.0, 1.0))
+
+
+def _scalar(value, name):
+    # Replicas, where there are many, all assign the same.
+    return tf.Variable(
+        value, trainable=False, name=name, dtype=tf.float32,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ddi_tf import costs
 from ddi_tf import crops as crops_lib
 from ddi_tf import data
+from ddi_tf import distribution as distribution_lib
 from ddi_tf import losses
 
 
@@ -71,13 +72,16 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
     full_path = costs.full_path(
         prices, costs.spent(prices, outputs.decisions))
     cost = losses.resource(full_path, prices.base)
-    steering.update(tf.stop_gradient(cost), skip_ratio(outputs.decisions))
+    share = 1 / schedule.accumulate
+    steering.update(
+        tf.stop_gradient(cost), skip_ratio(outputs.decisions), share)
     terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses)}
     if phase.priced:
         # Eq. 4 adds up the losses of all answers; the price of work keeps its
         # proportion to them.
         answers = 1 + len(exit_losses)
-        terms["resource_loss"] = answers * steering.weight(target) * cost
+        terms["resource_loss"] = (
+            answers * steering.weight(target, share) * cost)
     if phase.gates and not phase.weights:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
@@ -87,7 +91,8 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
 
 
 def make(network, optimizer, steering, phase, schedule, prices, scaling,
-         teacher=None, jit_compile=False, crop=crops_lib.Shift()):
+         teacher=None, jit_compile=False, crop=crops_lib.Shift(),
+         distribution=distribution_lib.LOCAL, averages=None):
     """The compiled training step of one phase.
 
     Args:
@@ -101,7 +106,9 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         teacher: `network.Network` whose base network is asked; None: labels
             alone teach.
         jit_compile: whether XLA compiles it.
-        crop: `crops.Shift` or `crops.Zoom`: cuts what was drawn.
+        crop: of the `crops` module: cuts what was drawn.
+        distribution: of the `distribution` module; B images are one replica's.
+        averages: `averages.Averages` that every step updates, or None.
 
     Returns:
         A `tf.function` of (images [N, H, W, 3] uint8, labels [N] int32,
@@ -113,9 +120,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
     decayed = {v.ref() for v in variables if "kernel" in v.name
                } - {v.ref() for v in network.gate_variables}
 
-    @tf.function(jit_compile=jit_compile)
-    def step(images, labels, indices, crops, flips, thresholds,
-             learning_rate, target):
+    def learn(images, labels, indices, crops, flips, thresholds, target):
+        """(gradients, metrics) of a batch, or of a part of one."""
         batch = data.training_batch(
             images, indices, crops, flips, crop, scaling)
         with tf.GradientTape() as tape:
@@ -124,15 +130,47 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
                 tf.gather(labels, indices), steering, target, thresholds,
                 teacher)
             loss = tf.add_n(list(terms.values()))
-        gradients = tape.gradient(loss, variables)
+        return (tape.gradient(loss, variables),
+                {"loss": loss, **terms, **metrics})
+
+    def step(images, labels, indices, crops, flips, thresholds,
+             learning_rate, target):
+        gradients, metrics = _in_parts(
+            schedule.accumulate, (indices, crops, flips, thresholds),
+            lambda *part: learn(images, labels, *part, target))
         gradients = [
             g + schedule.weight_decay * v if v.ref() in decayed else g
-            for g, v in zip(gradients, variables)]
+            for g, v in zip(distribution_lib.mean(gradients), variables)]
         optimizer.learning_rate.assign(learning_rate)
-        optimizer.apply_gradients(zip(gradients, variables))
-        return {"loss": loss, **terms, **metrics}
+        optimizer.apply_gradients(zip(gradients, variables),
+                                  skip_gradients_aggregation=True)
+        if averages is not None:
+            averages.update()
+        return dict(zip(metrics, distribution_lib.mean(
+            list(metrics.values()))))
 
-    return step
+    return distribution.compiled(step, jit_compile)
+
+
+def _in_parts(count, batch, learn):
+    """Means of what `learn` returns for equal parts of a batch, in turn.
+
+    Args:
+        count: parts, a divisor of the batch size.
+        batch: tensors [B, ...].
+        learn: function of [B / count, ...] tensors; returns a nest of tensors.
+    """
+    if count == 1:
+        return learn(*batch)
+    total = None
+    for part in zip(*(tf.split(tensor, count) for tensor in batch)):
+        # Not all at once: it is the memory of one part that is asked for.
+        with tf.control_dependencies(tf.nest.flatten(total) if total else []):
+            part = tf.nest.map_structure(tf.identity, part)
+        result = learn(*part)
+        total = result if total is None else tf.nest.map_structure(
+            tf.add, total, result)
+    return tf.nest.map_structure(lambda value: value / count, total)
 
 
 def _accuracy(logits, labels):

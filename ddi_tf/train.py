@@ -17,8 +17,10 @@ from absl import logging
 
 from ddi_tf import board
 from ddi_tf import data_flags
+from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
 from ddi_tf import errors
+from ddi_tf import follower
 from ddi_tf import interruption
 from ddi_tf import network as network_lib
 from ddi_tf import phases
@@ -43,6 +45,10 @@ _MINUTES = flags.DEFINE_float(
 _JIT = flags.DEFINE_bool(
     "jit_compile", False, "Compile the step with XLA (slower on a CPU).")
 
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution", "none", distribution_lib.NAMES, "Who trains: one device, "
+    "all GPUs of this machine, the workers of TF_CONFIG, or a TPU.")
+
 _BACKBONE = flags.DEFINE_enum(
     "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
 _DEPTH = flags.DEFINE_integer(
@@ -64,7 +70,11 @@ _BASE_CHECKPOINT = flags.DEFINE_string(
     "train_base_checkpoint", None, "Folder of a run whose trained backbone to "
     "start from, instead of the base phase.")
 _BATCH = flags.DEFINE_integer(
-    "train_batch_size", 128, "Images per step.", lower_bound=1)
+    "train_batch_size", 128, "Images per step, of all devices together.",
+    lower_bound=1)
+_ACCUMULATE = flags.DEFINE_integer(
+    "train_accumulate", 1, "Parts that a device's share of a step is computed "
+    "in, one after the other, for want of memory.", lower_bound=1)
 _EPOCHS = {
     name: flags.DEFINE_float(
         f"train_{name}_epochs", epochs, f"Epochs of the {name} phase{most}.",
@@ -95,6 +105,10 @@ _DISTILL = flags.DEFINE_float(
 _TEMPERATURE = flags.DEFINE_float(
     "train_distill_temperature", 4.0, "Softens the base network's answers.",
     lower_bound=1e-3)
+_AVERAGE = flags.DEFINE_float(
+    "train_average", 0.0, "Share of the weights' running mean that a step "
+    "keeps; it replaces the weights after each phase. 0: no mean.",
+    lower_bound=0, upper_bound=1)
 _NOISE = flags.DEFINE_float(
     "train_gate_noise", 0.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
@@ -148,23 +162,42 @@ def _train(interrupt):
     tf_keras.utils.set_random_seed(_SEED.value)
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
+    distribution = distribution_lib.make(_DISTRIBUTION.value)
+    with distribution.watched():
+        _train_on(distribution, interrupt)
+
+
+def _train_on(distribution, interrupt):
     dataset = data_flags.load().with_cutout(_CUTOUT.value)
     schedule = _schedule()
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
-    network = network_lib.Network(_network_config(dataset))
-    folder = run_folder.RunFolder(_RUN.value)
-    if _BASE_CHECKPOINT.value:
-        run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
+    folder = (run_folder.RunFolder if distribution.is_chief
+              else follower.Follower)(_RUN.value)
+    with distribution.scope():
+        network = network_lib.Network(_network_config(dataset))
+        if _BASE_CHECKPOINT.value:
+            run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
+    deployed = (network if distribution.replicas == 1
+                else network_lib.Network(network.config))
+    curves = board.Board(folder, network, dataset)
     with progress.TrainingProgress() as bar:
-        run = trainer.Trainer(
-            folder, network, dataset, schedule, resource.table(network), bar,
-            _JIT.value, _MINUTES.value, interrupt.requested,
-            board.Board(folder, network, dataset).add)
+        with distribution.scope():
+            run = trainer.Trainer(
+                folder, network, dataset, schedule, resource.table(network),
+                bar, _JIT.value, _MINUTES.value, interrupt.requested,
+                curves.add if distribution.is_chief else _ignore,
+                distribution, deployed)
         # Only now: settings that make no run leave no folder behind.
         with folder.locked(), interrupt:
             _run(run, folder, network, dataset, schedule, resource)
-    summary_page.show(run_summary.save(folder, network), sys.stdout)
+    if distribution.is_chief:
+        summary_page.show(run_summary.save(folder, network), sys.stdout)
+
+
+def _ignore(record, tune):
+    """What workers other than the chief do with an epoch's line."""
+    del record, tune
 
 
 def _run(run, folder, network, dataset, schedule, resource):
@@ -199,14 +232,14 @@ def _network_config(dataset):
 
 def _schedule():
     return phases.Schedule(
-        batch_size=_BATCH.value,
+        batch_size=_BATCH.value, accumulate=_ACCUMULATE.value,
         epochs={name: flag.value for name, flag in _EPOCHS.items()
                 if not (name == "base" and _BASE_CHECKPOINT.value)},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
         decay=_LR_DECAY.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
-        gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,
+        average=_AVERAGE.value, gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
 
 

@@ -10,6 +10,7 @@ from absl import logging
 
 from ddi_tf import best
 from ddi_tf import data
+from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import feed as feed_lib
@@ -19,6 +20,7 @@ from ddi_tf import monitor
 from ddi_tf import network as network_lib
 from ddi_tf import operating_points
 from ddi_tf import phases
+from ddi_tf import position
 from ddi_tf import steering
 from ddi_tf import step as step_lib
 
@@ -28,7 +30,7 @@ class Trainer:
 
     Args:
         folder: `run_folder.RunFolder`, created.
-        network: `network.Network`.
+        network: `network.Network` to train.
         dataset: `data.Dataset`.
         schedule: `phases.Schedule`.
         prices: `costs.CostTable` of the resource that the loss counts.
@@ -41,13 +43,19 @@ class Trainer:
             stop.
         on_epoch: called with each line of metrics.jsonl and the
             `traces.Traces` behind it.
+        distribution: of the `distribution` module, in whose scope this is
+            made; all its workers do the same.
+        deployed: `network.Network` of the same config that computes as a device
+            does, alone and in float32; None: `network` does.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
                  jit_compile=False, checkpoint_minutes=10,
                  stop_requested=lambda: False,
-                 on_epoch=lambda record, tune: None):
+                 on_epoch=lambda record, tune: None,
+                 distribution=distribution_lib.LOCAL, deployed=None):
         self._folder, self._network, self._dataset = folder, network, dataset
+        self._distribution, self._deployed = distribution, deployed or network
         self._schedule, self._prices = schedule, prices
         self._progress, self._on_epoch = progress, on_epoch
         self._jit_compile = jit_compile
@@ -57,6 +65,7 @@ class Trainer:
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
             dataset.flip, dataset.crop)
+        distribution.shares(schedule.batch_size)  # an error now, not later
         self._optimizer = tf_keras.optimizers.SGD(
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
@@ -70,29 +79,31 @@ class Trainer:
                 f"closed, {least:.3f} of the base network. "
                 f"Received: {schedule.target_cost}")
         self._epoch = epoch_means.EpochMeans()
-        # Which phase, steps done in it, steps done in all.
-        self._phase, self._phase_step, self._step = (
-            tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3))
+        self._at = position.Position()
         self._checkpoint = tf.train.Checkpoint(
             network=network, optimizer=self._optimizer,
-            steering=self._steering, epoch=self._epoch, phase=self._phase,
-            phase_step=self._phase_step, step=self._step)
+            steering=self._steering, epoch=self._epoch, position=self._at)
         self._saved_step, self._saved_at = 0, time.monotonic()
-        self._monitor = monitor.Monitor(network, prices, dataset)
+        self._monitor = monitor.Monitor(self._deployed, prices, dataset)
 
     def resume(self):
         """Goes on from the folder's last good checkpoint; its step, or 0."""
         self._folder.checkpoints.restore(self._checkpoint)
         # The line of an epoch that was not yet closed is written again.
         self._folder.drop_metrics_after(
-            int(self._step) - (1 if self._epoch.steps else 0))
+            self._at.step - (1 if self._epoch.steps else 0))
         self._keep_if_best()
-        self._saved_step = int(self._step)
+        self._saved_step = self._at.step
+        if not self._distribution.all_equal(self._saved_step):
+            raise errors.ConfigError(
+                f"the workers go on from different steps, this one from "
+                f"{self._saved_step}: --run={self._folder.path} must be one "
+                "folder that all of them see.")
         return self._saved_step
 
     def save(self):
         """Writes a checkpoint of everything; keeps the last three."""
-        self._saved_step = int(self._step)
+        self._saved_step = self._at.step
         self._folder.checkpoints.save(self._checkpoint, self._saved_step)
         self._keep_if_best()
         self._saved_at = time.monotonic()
@@ -106,26 +117,31 @@ class Trainer:
             StorageError: something cannot be saved.
         """
         record = None
-        with contextlib.closing(
-                feed_lib.make(self._dataset.train, self._sampler)) as feed:
-            while int(self._phase) < len(self._phases):
-                record = self._run_phase(self._phases[int(self._phase)], feed)
-            self._pause(self._phases[-1].name)
-            if int(self._phase) == len(self._phases) and self._is_dynamic:
-                record = self._finish(feed)
-        operating_points.save(self._folder, self._network, self._monitor)
+        with contextlib.closing(feed_lib.make(
+                self._dataset.train, self._sampler,
+                self._distribution)) as feed:
+            while self._at.phase < len(self._phases):
+                record = self._run_phase(self._phases[self._at.phase], feed)
+        self._pause(self._phases[-1].name)
+        if self._at.phase == len(self._phases) and self._is_dynamic:
+            record = self._finish()
+        self._deployed.copy_from(self._network)
+        if self._distribution.is_chief:
+            operating_points.save(self._folder, self._deployed, self._monitor)
         return record
 
     def _run_phase(self, phase, feed):
+        self._distribution.any(False)  # until the chief has saved the last one
         steps = self._steps(phase)
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
-            self._teacher(phase), self._jit_compile, self._dataset.crop)
+            self._teacher(phase), self._jit_compile, self._dataset.crop,
+            self._distribution)
         # Warm-up ends when this mean has fallen.
-        if phase.name == "warmup" and not int(self._phase_step):
+        if phase.name == "warmup" and not self._at.phase_step:
             self._steering.reset(self._open_cost, skip_ratio=1.0)
-        self._progress.start(phase.name, steps, int(self._phase_step))
+        self._progress.start(phase.name, steps, self._at.phase_step)
         record = None
         while True:
             if self._epoch.steps and self._at_epoch_end(phase, steps):
@@ -135,9 +151,7 @@ class Trainer:
             self._pause(phase.name)
             self._run_step(phase, step, steps, feed)
         self._warn_if_not_open(phase)
-        # Phase and step move together, so that no checkpoint stands between.
-        self._phase.assign_add(1)
-        self._phase_step.assign(0)
+        self._at.end_phase()
         self._folder.save_phase(phase.name, self._network)
         self.save()
         return record
@@ -147,39 +161,40 @@ class Trainer:
         if not self._schedule.distill or (
                 phase.name == "base" or not phase.weights):
             return None
-        teacher = network_lib.Network(self._network.config)
+        with self._distribution.scope():
+            teacher = network_lib.Network(self._network.config)
         self._folder.load_base(teacher)
         return teacher
 
     def _run_step(self, phase, step, steps, feed):
-        index = int(self._phase_step)
+        index = self._at.phase_step
         target = phases.target(
             phase, self._schedule, self._open_cost, index, steps)
         thresholds = gates.draw_thresholds(
             [self._schedule.batch_size, self._network.decision_count],
             phases.gate_noise(phase, self._schedule, index, steps),
-            self._schedule.seed, int(self._step))
+            self._schedule.seed, self._at.step)
         result = step(
-            *feed.arguments(int(self._step)), tf.constant(thresholds),
+            *feed.arguments(self._at.step),
+            *self._distribution.split(thresholds),
             tf.constant(self._rate(phase, steps), tf.float32),
             tf.constant(target, tf.float32))
         result = {name: float(value) for name, value in result.items()}
         self._check_finite(phase.name, result["loss"])
         self._epoch.add(result)
-        self._step.assign_add(1)
-        self._phase_step.assign_add(1)
+        self._at.advance()
         self._progress.update(result)
 
     def _rate(self, phase, steps):
         return phases.learning_rate(
-            phase, self._schedule, int(self._phase_step), steps)
+            phase, self._schedule, self._at.phase_step, steps)
 
     def _is_over(self, phase, steps):
-        return int(self._phase_step) >= steps or phases.is_done(
-            phase, float(self._steering.skip_ratio))
+        return self._at.phase_step >= steps or phases.is_done(
+            phase, self._steering.skip_ratio.numpy())
 
     def _at_epoch_end(self, phase, steps):
-        return (int(self._phase_step) % self._sampler.steps_per_epoch == 0
+        return (self._at.phase_step % self._sampler.steps_per_epoch == 0
                 or self._is_over(phase, steps))
 
     def _close_epoch(self, phase, steps):
@@ -196,9 +211,9 @@ class Trainer:
 
     def _pause(self, phase):
         """Between two steps: saves if it is time, stops if asked to."""
-        stop = self._stop_requested()
+        stop = self._distribution.any(self._stop_requested())
         minutes = (time.monotonic() - self._saved_at) / 60
-        if int(self._step) != self._saved_step and (
+        if self._at.step != self._saved_step and (
                 stop or minutes >= self._checkpoint_minutes):
             # The loss of a step is that of the weights before its update.
             self._check_finite(phase, float(tf.linalg.global_norm(
@@ -206,15 +221,15 @@ class Trainer:
             self.save()
         if stop:
             raise errors.StoppedError(
-                f"stopped at step {int(self._step)} and saved in "
+                f"stopped at step {self._at.step} and saved in "
                 f"{self._folder.path}; the same command goes on from here.")
 
     def _keep_if_best(self):
         """Keeps the network if the best epoch so far has just ended."""
         record = best.epoch(self._folder.metrics, self._phases[-1],
                             self._schedule.target_cost)
-        if record and record["step"] == int(self._step):
-            self._folder.save_best(self._network, int(self._step))
+        if record and record["step"] == self._at.step:
+            self._folder.save_best(self._network, self._at.step)
 
     def _record(self, phase, rate):
         """(line of metrics.jsonl, its `traces.Traces` of the tune split)."""
@@ -223,47 +238,51 @@ class Trainer:
         tune = self._monitor.record(traced, gated)
         means, seconds = self._epoch.means, self._epoch.seconds
         logging.info(
-            "%s step %d: loss %.4f, %s, %.0f s", phase.name, int(self._step),
+            "%s step %d: loss %.4f, %s, %.0f s", phase.name, self._at.step,
             means["loss"], monitor.in_words(tune), seconds)
         if gated:
             self._monitor.warn_if_collapsed(tune)
         return {
-            "phase": phase.name, "step": int(self._step),
-            "phase_step": int(self._phase_step), "learning_rate": rate,
+            "phase": phase.name, "step": self._at.step,
+            "phase_step": self._at.phase_step, "learning_rate": rate,
             "seconds": round(seconds, 2),
             "train": {name: round(value, 5) for name, value in means.items()},
             "tune": tune}, traced
 
     def _look(self, phase, gated):
+        self._deployed.copy_from(self._network)
         tune = self._monitor.look(gated)
         # The loss of a step is that of the weights before its update.
         self._check_finite(phase, float(tune.logits.sum()))
         return tune
 
-    def _finish(self, feed):
+    def _finish(self):
         """Measures batch norm, holds the target; see `finish`. Its record."""
-        started, last = time.monotonic(), int(self._step)
+        started, last = time.monotonic(), self._at.step
         steps = range(last, last + self._schedule.norm_batches)
         self._progress.start("finish", len(steps), 0)
-        finish.reestimate_norms(self._network, finish.batches(
-            feed, steps, self._dataset, self._progress))
-        shift = 0.0
-        if any(phase.priced for phase in self._phases):
-            shift, _ = finish.hold_target(
-                self._network.gates, self._monitor.cost,
-                self._schedule.target_cost)
+        priced = any(phase.priced for phase in self._phases)
+        self._deployed.copy_from(self._network)
+        with contextlib.closing(
+                feed_lib.make(self._dataset.train, self._sampler)) as feed:
+            shift = finish.settle(
+                self._deployed, finish.batches(
+                    feed, steps, self._dataset, self._progress),
+                self._monitor.cost,
+                self._schedule.target_cost if priced else None)
+        self._network.copy_from(self._deployed)
         traced = self._look("finish", gated=True)
         tune = self._monitor.record(traced)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
                      monitor.in_words(tune))
         # A step of its own, so that its checkpoint replaces none.
-        self._step.assign_add(1)
-        record = {"phase": "finish", "step": int(self._step),
+        self._at.step += 1
+        record = {"phase": "finish", "step": self._at.step,
                   "seconds": round(time.monotonic() - started, 2),
                   "gate_shift": shift, "tune": tune}
         self._folder.append_metrics(record)
         self._on_epoch(record, traced)
-        self._phase.assign_add(1)
+        self._at.end_phase()
         self.save()
         return record
 
@@ -279,13 +298,13 @@ class Trainer:
     def _check_finite(self, phase, value, what="loss"):
         if not math.isfinite(value):
             raise errors.TrainingError(
-                f"the {what} is {value} at step {int(self._step)} (phase "
+                f"the {what} is {value} at step {self._at.step} (phase "
                 f"{phase}). What was saved before in {self._folder.path} "
                 "is intact: lower --train_base_lr or --train_joint_lr and "
                 "start a new --run.")
 
     def _warn_if_not_open(self, phase):
-        skipped = float(self._steering.skip_ratio)
+        skipped = self._steering.skip_ratio.numpy()
         if phase.name == "warmup" and not phases.is_done(phase, skipped):
             logging.warning(
                 "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "

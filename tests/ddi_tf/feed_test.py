@@ -30,7 +30,7 @@ class FeedTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIsInstance(
             feed.make(self.resident, self._sampler()), feed.Resident)
         from_disk = feed.make(self.on_disk, self._sampler())
-        self.assertIsInstance(from_disk, feed.FromDisk)
+        self.assertIsInstance(from_disk, feed.Streamed)
         from_disk.close()
 
     @parameterized.parameters((crops.Shift(),), (crops.Zoom(),))
