@@ -56,7 +56,8 @@ def measure(folder, model):
     settings = folder.settings
     dataset = data_flags.load_of(settings)
     network, base = folder.load_network(), folder.load_network("base")
-    tables = {"macs": network.costs, "energy": network.work.priced(model.energy)}
+    tables = {"macs": network.costs,
+              "energy": network.work.priced(model.energy)}
     gated = traces.Tracer(network, dataset.scaling)
     full = traces.Tracer(base, dataset.scaling, all_open=True)
     row = {"run": folder.path.name, "commit": settings["commit"],

@@ -18,13 +18,17 @@ class Averages(tf.Module):
     def __init__(self, variables, decay):
         super().__init__()
         self._decay, self._variables = decay, variables
-        self._means = [tf.Variable(variable, trainable=False, name="mean")
-                       for variable in variables]
+        self._means = [
+            tf.Variable(tf.convert_to_tensor(variable), trainable=False,
+                        name="mean",
+                        # Replicas, where there are many, all assign the same.
+                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            for variable in variables]
 
     def reset(self):
         """Begins at the variables as they are."""
         for mean, variable in zip(self._means, self._variables):
-            mean.assign(variable)
+            mean.assign(tf.convert_to_tensor(variable))
 
     def update(self):
         """Takes in the variables as they are: `m <- d m + (1 - d) v`."""
@@ -34,4 +38,4 @@ class Averages(tf.Module):
     def apply(self):
         """Puts the means in the variables' place."""
         for mean, variable in zip(self._means, self._variables):
-            variable.assign(mean)
+            variable.assign(tf.convert_to_tensor(mean))

@@ -5,11 +5,14 @@ while the gates still moved are measured anew, and the gates are shifted by what
 is then missing to the target.
 """
 
+import contextlib
+
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
 from ddi_tf import data
+from ddi_tf import feed as feed_lib
 
 # Share of the target that counts as having reached it, and from which a miss is
 # worth a warning.
@@ -21,23 +24,6 @@ FAR = 0.02
 _FIRST_STEP = 0.02
 MAX_SHIFT = 2.0
 _BISECTIONS = 12
-
-
-def settle(network, batches, cost, target):
-    """Does both to a `network.Network`.
-
-    Args:
-        network: only its batch norms and its gates' scores change.
-        batches: as for `reestimate_norms`.
-        cost: as `measure` of `hold_target`.
-        target: as for `hold_target`; None: the cost stays.
-
-    Returns:
-        As the first of `hold_target`, 0 without a target.
-    """
-    reestimate_norms(network, batches)
-    return 0.0 if target is None else hold_target(
-        network.gates, cost, target)[0]
 
 
 def batches(feed, steps, dataset, progress):
@@ -56,7 +42,22 @@ def batches(feed, steps, dataset, progress):
         progress.update({})
 
 
-def reestimate_norms(network, batches):
+def measure_norms(network, dataset, sampler, steps, progress, gated=True):
+    """`reestimate_norms` on what `sampler` draws for global steps.
+
+    Args:
+        network: as for `reestimate_norms`.
+        dataset: `data.Dataset`; its training images are taken.
+        sampler: `data.Sampler`.
+        steps, progress: as for `batches`.
+        gated: as for `reestimate_norms`.
+    """
+    with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
+        reestimate_norms(
+            network, batches(feed, steps, dataset, progress), gated)
+
+
+def reestimate_norms(network, batches, gated=True):
     """Replaces every moving mean and variance by their mean over `batches`.
 
     Running averages follow weights that have since moved, and gates that have
@@ -66,8 +67,12 @@ def reestimate_norms(network, batches):
         network: `network.Network`; only its batch norms change.
         batches: iterable of [B, H, W, 3] float, scaled and augmented as in
             training; empty: nothing changes.
+        gated: whether the gates decide; False: all runs, and only the plain
+            backbone's batch norms change.
     """
-    norms = [layer for layer in network.submodules
+    forward, parts = (network, [network]) if gated else (
+        network.base, [network.stem, *network.blocks, network.head])
+    norms = [layer for part in parts for layer in part.submodules
              if isinstance(layer, tf_keras.layers.BatchNormalization)]
     # From 0, one update leaves (1 - momentum) times the batch's own.
     moving = [(variable, 1 - norm.momentum) for norm in norms
@@ -78,7 +83,7 @@ def reestimate_norms(network, batches):
     def add(images):
         for variable, _ in moving:
             variable.assign(tf.zeros_like(variable))
-        network(images, training=True)
+        forward(images, training=True)
         for total, (variable, share) in zip(sums, moving):
             total.assign_add(variable / share)
 

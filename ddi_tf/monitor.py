@@ -4,6 +4,7 @@ from absl import logging
 
 from ddi_tf import costs
 from ddi_tf import network as network_lib
+from ddi_tf import phases
 from ddi_tf import traces
 
 # Skip ratio from which the gates have collapsed, and accuracy, in multiples of
@@ -71,6 +72,15 @@ class Monitor:
                 "the tune accuracy of %.1f%% is near chance: lower "
                 "--train_joint_lr or --loss_alpha, and start from a base "
                 "network that has learned.", 100 * record["accuracy"])
+
+
+def warn_if_not_open(skip_ratio):
+    """Logs what to do if warm-up ended with this share of work skipped."""
+    if skip_ratio > phases.WARMUP_SKIP_RATIO:
+        logging.warning(
+            "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
+            "--train_warmup_epochs.", 100 * skip_ratio,
+            100 * phases.WARMUP_SKIP_RATIO)
 
 
 def in_words(record):

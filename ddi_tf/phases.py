@@ -129,6 +129,22 @@ def planned(config, schedule):
     return rows
 
 
+def check_target(planned_phases, schedule, least):
+    """Raises ConfigError if the target cost cannot be reached.
+
+    Args:
+        planned_phases: as `planned` returns.
+        schedule: `Schedule`.
+        least: cost with every gate closed, as a fraction of the base network's.
+    """
+    if schedule.target_cost < least and any(
+            phase.priced for phase in planned_phases):
+        raise errors.ConfigError(
+            "`target_cost` must be above what is left with every gate closed, "
+            f"{least:.3f} of the base network. "
+            f"Received: {schedule.target_cost}")
+
+
 def learning_rate(phase, schedule, step, steps):
     """Rate at `step` of `steps`.
 

@@ -39,7 +39,7 @@ with _no_stderr():
 def tensorflow_logs():
     """Drops what TensorFlow, TFDS and the converter log and no user needs."""
     logging.getLogger("absl").addFilter(_matters)
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpr")
 
 

@@ -239,7 +239,8 @@ def _schedule():
         decay=_LR_DECAY.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
-        average=_AVERAGE.value, gate_noise=_NOISE.value, norm_batches=_NORM_BATCHES.value,
+        average=_AVERAGE.value, gate_noise=_NOISE.value,
+        norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
-from ddi_tf import best
+from ddi_tf import averages
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
@@ -21,6 +21,7 @@ from ddi_tf import network as network_lib
 from ddi_tf import operating_points
 from ddi_tf import phases
 from ddi_tf import position
+from ddi_tf import saving
 from ddi_tf import steering
 from ddi_tf import step as step_lib
 
@@ -59,7 +60,6 @@ class Trainer:
         self._schedule, self._prices = schedule, prices
         self._progress, self._on_epoch = progress, on_epoch
         self._jit_compile = jit_compile
-        self._checkpoint_minutes = checkpoint_minutes
         self._stop_requested = stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
@@ -71,42 +71,27 @@ class Trainer:
         self._optimizer.build(network.trainable_variables)
         self._steering = steering.Steering(schedule.alpha)
         self._open_cost = prices.everything / prices.base
-        least = prices.least / prices.base
-        if any(phase.priced for phase in self._phases) and (
-                schedule.target_cost < least):
-            raise errors.ConfigError(
-                "`target_cost` must be above what is left with every gate "
-                f"closed, {least:.3f} of the base network. "
-                f"Received: {schedule.target_cost}")
+        phases.check_target(self._phases, schedule, prices.least / prices.base)
         self._epoch = epoch_means.EpochMeans()
         self._at = position.Position()
-        self._checkpoint = tf.train.Checkpoint(
-            network=network, optimizer=self._optimizer,
-            steering=self._steering, epoch=self._epoch, position=self._at)
-        self._saved_step, self._saved_at = 0, time.monotonic()
+        self._averages = averages.Averages(
+            network.trainable_variables, schedule.average
+        ) if schedule.average else None
+        self._saver = saving.Saver(
+            folder, network, self._at,
+            {"optimizer": self._optimizer, "steering": self._steering,
+             "epoch": self._epoch, "averages": self._averages or tf.Module()},
+            checkpoint_minutes, self._phases[-1], schedule.target_cost)
         self._monitor = monitor.Monitor(self._deployed, prices, dataset)
 
     def resume(self):
         """Goes on from the folder's last good checkpoint; its step, or 0."""
-        self._folder.checkpoints.restore(self._checkpoint)
+        self._saver.restore(self._distribution)
         # The line of an epoch that was not yet closed is written again.
         self._folder.drop_metrics_after(
             self._at.step - (1 if self._epoch.steps else 0))
-        self._keep_if_best()
-        self._saved_step = self._at.step
-        if not self._distribution.all_equal(self._saved_step):
-            raise errors.ConfigError(
-                f"the workers go on from different steps, this one from "
-                f"{self._saved_step}: --run={self._folder.path} must be one "
-                "folder that all of them see.")
-        return self._saved_step
-
-    def save(self):
-        """Writes a checkpoint of everything; keeps the last three."""
-        self._saved_step = self._at.step
-        self._folder.checkpoints.save(self._checkpoint, self._saved_step)
-        self._keep_if_best()
-        self._saved_at = time.monotonic()
+        self._saver.keep_if_best()
+        return self._at.step
 
     def run(self):
         """Trains what is left. Returns the last tune record.
@@ -137,7 +122,9 @@ class Trainer:
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
             self._teacher(phase), self._jit_compile, self._dataset.crop,
-            self._distribution)
+            self._distribution, self._averages)
+        if self._averages and not self._at.phase_step:
+            self._averages.reset()
         # Warm-up ends when this mean has fallen.
         if phase.name == "warmup" and not self._at.phase_step:
             self._steering.reset(self._open_cost, skip_ratio=1.0)
@@ -150,10 +137,11 @@ class Trainer:
                 break
             self._pause(phase.name)
             self._run_step(phase, step, steps, feed)
-        self._warn_if_not_open(phase)
+        if phase.name == "warmup":
+            monitor.warn_if_not_open(self._steering.skip_ratio.numpy())
         self._at.end_phase()
         self._folder.save_phase(phase.name, self._network)
-        self.save()
+        self._saver.save()
         return record
 
     def _teacher(self, phase):
@@ -199,6 +187,8 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
+        if self._averages and phase.weights and self._is_over(phase, steps):
+            self._average(phase)
         record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
@@ -206,30 +196,21 @@ class Trainer:
         self._folder.append_metrics(record)
         self._on_epoch(record, tune)
         if not self._is_over(phase, steps):  # else the phase's end is saved
-            self.save()
+            self._saver.save()
         return record
 
     def _pause(self, phase):
         """Between two steps: saves if it is time, stops if asked to."""
         stop = self._distribution.any(self._stop_requested())
-        minutes = (time.monotonic() - self._saved_at) / 60
-        if self._at.step != self._saved_step and (
-                stop or minutes >= self._checkpoint_minutes):
+        if self._saver.is_behind(stop):
             # The loss of a step is that of the weights before its update.
             self._check_finite(phase, float(tf.linalg.global_norm(
                 self._network.variables)), "norm of the weights")
-            self.save()
+            self._saver.save()
         if stop:
             raise errors.StoppedError(
                 f"stopped at step {self._at.step} and saved in "
                 f"{self._folder.path}; the same command goes on from here.")
-
-    def _keep_if_best(self):
-        """Keeps the network if the best epoch so far has just ended."""
-        record = best.epoch(self._folder.metrics, self._phases[-1],
-                            self._schedule.target_cost)
-        if record and record["step"] == self._at.step:
-            self._folder.save_best(self._network, self._at.step)
 
     def _record(self, phase, rate):
         """(line of metrics.jsonl, its `traces.Traces` of the tune split)."""
@@ -258,18 +239,14 @@ class Trainer:
 
     def _finish(self):
         """Measures batch norm, holds the target; see `finish`. Its record."""
-        started, last = time.monotonic(), self._at.step
-        steps = range(last, last + self._schedule.norm_batches)
-        self._progress.start("finish", len(steps), 0)
-        priced = any(phase.priced for phase in self._phases)
+        started = time.monotonic()
         self._deployed.copy_from(self._network)
-        with contextlib.closing(
-                feed_lib.make(self._dataset.train, self._sampler)) as feed:
-            shift = finish.settle(
-                self._deployed, finish.batches(
-                    feed, steps, self._dataset, self._progress),
-                self._monitor.cost,
-                self._schedule.target_cost if priced else None)
+        self._measure_norms("finish")
+        shift = 0.0
+        if any(phase.priced for phase in self._phases):
+            shift, _ = finish.hold_target(
+                self._deployed.gates, self._monitor.cost,
+                self._schedule.target_cost)
         self._network.copy_from(self._deployed)
         traced = self._look("finish", gated=True)
         tune = self._monitor.record(traced)
@@ -283,8 +260,23 @@ class Trainer:
         self._folder.append_metrics(record)
         self._on_epoch(record, traced)
         self._at.end_phase()
-        self.save()
+        self._saver.save()
         return record
+
+    def _average(self, phase):
+        """Puts the weights' means, and batch norm measured with them."""
+        self._averages.apply()
+        self._deployed.copy_from(self._network)
+        self._measure_norms("average", phase.gates or phase.exits)
+        self._network.copy_from(self._deployed)
+
+    def _measure_norms(self, what, gated=True):
+        """Batch norm of the deployed network, on what would come next."""
+        steps = range(self._at.step,
+                      self._at.step + self._schedule.norm_batches)
+        self._progress.start(what, len(steps), 0)
+        finish.measure_norms(self._deployed, self._dataset, self._sampler,
+                             steps, self._progress, gated)
 
     @property
     def _is_dynamic(self):
@@ -302,11 +294,3 @@ class Trainer:
                 f"{phase}). What was saved before in {self._folder.path} "
                 "is intact: lower --train_base_lr or --train_joint_lr and "
                 "start a new --run.")
-
-    def _warn_if_not_open(self, phase):
-        skipped = self._steering.skip_ratio.numpy()
-        if phase.name == "warmup" and not phases.is_done(phase, skipped):
-            logging.warning(
-                "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
-                "--train_warmup_epochs.", 100 * skipped,
-                100 * phases.WARMUP_SKIP_RATIO)
