@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -169,10 +170,9 @@ class Replicated(Local):
         """Sum over workers of a whole number."""
         if self.workers == 1:
             return int(number)
-        first, *others = self._numbers
-        values = [tf.constant(int(number), tf.int64)] + [
-            tf.constant(0, tf.int64)] * len(others)
-        del first
+        # Of its replicas, the first speaks for a worker.
+        values = np.zeros(len(self._numbers), np.int64)
+        values[0] = number
         return int(self._strategy.reduce(
             tf.distribute.ReduceOp.SUM, self._per_replica(values), axis=None))
 
@@ -183,12 +183,20 @@ def make(name):
     Raises:
         ConfigError: this machine, or TF_CONFIG, does not fit.
     """
-    return {"none": Local, "mirrored": mirrored, "multi_worker": _multi_worker,
+    return {"none": Local, "mirrored": _mirrored, "multi_worker": _multi_worker,
             "tpu": _tpu}[name]()
 
 
-def mirrored():
-    """All GPUs of this machine, or where it has none its logical CPUs."""
+def _mirrored():
+    """All GPUs of this machine, or where it has none its logical CPUs.
+
+    Raises:
+        ConfigError: the environment is that of a worker.
+    """
+    if os.environ.get("TF_CONFIG"):
+        raise errors.ConfigError(
+            "--distribution=mirrored is for this machine alone, and TF_CONFIG "
+            "names others: unset it, or give --distribution=multi_worker.")
     devices = (tf.config.list_logical_devices("GPU")
                or tf.config.list_logical_devices("CPU"))
     logging.info("training on %s", ", ".join(d.name for d in devices))
@@ -218,15 +226,16 @@ def _cluster(text):
         cluster, task = settings["cluster"], settings["task"]
         jobs = {job: list(cluster[job]) for job in ("chief", "worker")
                 if job in cluster}
-        jobs[task["type"]][int(task["index"])]
+        job, index = task["type"], int(task["index"])
+        if not 0 <= index < len(jobs[job]):
+            raise IndexError(f"task {index} of {len(jobs[job])}")
     except (ValueError, LookupError, TypeError) as error:
         raise errors.ConfigError(
             "--distribution=multi_worker needs the cluster, and which of its "
             f"workers this is, in the environment: {example}. Found: "
             f"TF_CONFIG={text!r} ({type(error).__name__}: {error})") from None
     leader = "chief" if "chief" in jobs else "worker"
-    return (sum(map(len, jobs.values())),
-            (task["type"], int(task["index"])) == (leader, 0))
+    return sum(map(len, jobs.values())), (job, index) == (leader, 0)
 
 
 def _tpu():
