@@ -6,6 +6,7 @@ is then missing to the target.
 """
 
 import contextlib
+from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -22,7 +23,7 @@ FAR = 0.02
 # The search: its first step, and how far the gates may be moved. A gate's
 # score is a logit; beyond this the gates are not what was trained any more.
 _FIRST_STEP = 0.02
-MAX_SHIFT = 2.0
+MAX_SHIFT = 8.0
 _BISECTIONS = 12
 
 
@@ -96,6 +97,14 @@ def reestimate_norms(network, batches, gated=True):
             variable.assign(total / count)
 
 
+class Held(NamedTuple):
+    """What `hold_target` did; costs in the target's unit."""
+
+    shift: float   # logits that were added to every gate's score
+    before: float  # the cost without it
+    cost: float    # the cost now
+
+
 def hold_target(gates, measure, target):
     """Shifts the scores of all gates alike, until the cost is the target.
 
@@ -108,9 +117,8 @@ def hold_target(gates, measure, target):
         target: cost to be at, > 0.
 
     Returns:
-        shift: logits that were added to every gate's score.
-        cost: at that shift; within TOLERANCE of the target, unless no shift up
-            to MAX_SHIFT reaches it or the cost leaps over it.
+        `Held`; its cost is within TOLERANCE of the target, unless no shift up
+        to MAX_SHIFT reaches it or the cost leaps over it.
     """
     biases = [gate.score.bias for gate in gates]
     trained = [tf.identity(bias) for bias in biases]
@@ -148,4 +156,4 @@ def hold_target(gates, measure, target):
             "the network costs %.3f of the base network on the tune split; the "
             "target is %.3f. Give the skip and restore phases more epochs.",
             found, target)
-    return best, found
+    return Held(best, tried[0.0], found)

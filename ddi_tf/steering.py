@@ -57,6 +57,10 @@ class Steering(tf.Module):
         self.cost.assign(cost)
         self.skip_ratio.assign(skip_ratio)
 
+    def move(self, difference):
+        """The gates were changed, and with them the cost by `difference`."""
+        self.cost.assign_add(difference)
+
     def update(self, cost, skip_ratio, share=1.0):
         """Takes in a batch's cost (fraction of the base) and skip ratio.
 

@@ -8,13 +8,13 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import adjusting
 from ddi_tf import averages
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import feed as feed_lib
-from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network as network_lib
@@ -83,6 +83,9 @@ class Trainer:
              "epoch": self._epoch, "averages": self._averages or tf.Module()},
             checkpoint_minutes, self._phases[-1], schedule.target_cost)
         self._monitor = monitor.Monitor(self._deployed, prices, dataset)
+        self._adjuster = adjusting.Adjuster(
+            network, self._deployed, self._monitor, dataset, self._sampler,
+            schedule, progress)
 
     def resume(self):
         """Goes on from the folder's last good checkpoint; its step, or 0."""
@@ -187,8 +190,8 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
-        if self._averages and phase.weights and self._is_over(phase, steps):
-            self._average(phase)
+        if self._is_over(phase, steps):
+            self._adjust(phase)
         record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
@@ -198,6 +201,19 @@ class Trainer:
         if not self._is_over(phase, steps):  # else the phase's end is saved
             self._saver.save()
         return record
+
+    def _adjust(self, phase):
+        """At the end of a phase, before it is evaluated."""
+        if self._averages and phase.weights:
+            self._averages.apply()
+            self._adjuster.measure_norms(
+                "average", self._at.step, phase.gates or phase.exits)
+        # Gates that skipped too much do not find back by themselves.
+        if phase.name == "skip" and phase.priced:
+            held = self._adjuster.hold_target()
+            self._steering.move(held.cost - held.before)
+            logging.info("skip: gates shifted by %+.3f, cost %.3f to %.3f",
+                         *held)
 
     def _pause(self, phase):
         """Between two steps: saves if it is time, stops if asked to."""
@@ -240,14 +256,10 @@ class Trainer:
     def _finish(self):
         """Measures batch norm, holds the target; see `finish`. Its record."""
         started = time.monotonic()
-        self._deployed.copy_from(self._network)
-        self._measure_norms("finish")
+        self._adjuster.measure_norms("finish", self._at.step)
         shift = 0.0
         if any(phase.priced for phase in self._phases):
-            shift, _ = finish.hold_target(
-                self._deployed.gates, self._monitor.cost,
-                self._schedule.target_cost)
-        self._network.copy_from(self._deployed)
+            shift = self._adjuster.hold_target().shift
         traced = self._look("finish", gated=True)
         tune = self._monitor.record(traced)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
@@ -262,21 +274,6 @@ class Trainer:
         self._at.end_phase()
         self._saver.save()
         return record
-
-    def _average(self, phase):
-        """Puts the weights' means, and batch norm measured with them."""
-        self._averages.apply()
-        self._deployed.copy_from(self._network)
-        self._measure_norms("average", phase.gates or phase.exits)
-        self._network.copy_from(self._deployed)
-
-    def _measure_norms(self, what, gated=True):
-        """Batch norm of the deployed network, on what would come next."""
-        steps = range(self._at.step,
-                      self._at.step + self._schedule.norm_batches)
-        self._progress.start(what, len(steps), 0)
-        finish.measure_norms(self._deployed, self._dataset, self._sampler,
-                             steps, self._progress, gated)
 
     @property
     def _is_dynamic(self):
