@@ -1,5 +1,6 @@
 """A backbone with gates and exits: the dual dynamic network of Section 3."""
 
+import contextlib
 import dataclasses
 from typing import NamedTuple
 
@@ -51,6 +52,21 @@ class NetworkConfig:
         return cls(**{**values, "image_shape": tuple(values["image_shape"])})
 
 
+# What stem and blocks may compute in (policies of Keras).
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+@contextlib.contextmanager
+def _policy(precision):
+    """Layers made inside compute in `precision`."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+
+
 class Decisions(NamedTuple):
     """What the gates said: K blocks, G_k channel groups in block k."""
 
@@ -74,16 +90,22 @@ class Network(tf_keras.Model):
     Calling it is the masked forward: every block is computed and the gates
     multiply. The device does not compute what the gates close; both walk
     `blocks` in order, and per block decide layer gate, channel gate, exit.
+
+    Args:
+        config: `NetworkConfig`.
+        precision: one of PRECISIONS, of stem and blocks; gates, exits and head
+            compute in float32. Variables are float32 in any case.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config, precision="float32", **kwargs):
         super().__init__(**kwargs)
         if config.backbone not in BACKBONES:
             raise errors.ConfigError(
                 f"`model_backbone` must be one of {', '.join(BACKBONES)}. "
                 f"Received: {config.backbone}")
         self.config = config
-        backbone = BACKBONES[config.backbone](config)
+        with _policy(precision):
+            backbone = BACKBONES[config.backbone](config)
         self.stem, self.blocks = backbone.stem, backbone.blocks
         last = self.blocks[-1].out_shape[-1]
         self.head = exits.Head(last, config.classes, name="head")

@@ -125,6 +125,9 @@ class ResidualBlock(tf_keras.layers.Layer):
         Returns:
             [B, H', W', filters] float, >= 0.
         """
+        # Gates decide in float32, whatever the features are.
+        gate, mask = (None if decision is None else tf.cast(decision, x.dtype)
+                      for decision in (gate, mask))
         shortcut = self._shortcut(x, training)
         full = tf.nn.relu(shortcut + self._residual(x, mask, training))
         weight = self._weight(gate, mask)

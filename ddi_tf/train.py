@@ -49,6 +49,11 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", distribution_lib.NAMES, "Who trains: one device, "
     "all GPUs of this machine, the workers of TF_CONFIG, or a TPU.")
 
+_PRECISION = flags.DEFINE_enum(
+    "train_precision", "float32", network_lib.PRECISIONS, "What stem and blocks "
+    "compute in while they learn; variables, gates, exits and every figure "
+    "stay float32.")
+
 _BACKBONE = flags.DEFINE_enum(
     "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
 _DEPTH = flags.DEFINE_integer(
@@ -175,11 +180,12 @@ def _train_on(distribution, interrupt):
     folder = (run_folder.RunFolder if distribution.is_chief
               else follower.Follower)(_RUN.value)
     with distribution.scope():
-        network = network_lib.Network(_network_config(dataset))
+        network = network_lib.Network(
+            _network_config(dataset), _PRECISION.value)
         if _BASE_CHECKPOINT.value:
             run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
-    deployed = (network if distribution.replicas == 1
-                else network_lib.Network(network.config))
+    alone = distribution.replicas == 1 and _PRECISION.value == "float32"
+    deployed = network if alone else network_lib.Network(network.config)
     curves = board.Board(folder, network, dataset)
     with progress.TrainingProgress() as bar:
         with distribution.scope():
@@ -209,6 +215,7 @@ def _run(run, folder, network, dataset, schedule, resource):
         "resource": resource.settings(),
         "data": dataset.settings,
         "deterministic": _DETERMINISTIC.value,
+        "precision": _PRECISION.value,
     }, flags.FLAGS.flags_into_string())
     if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
         folder.save_phase("base", network)

@@ -1,6 +1,6 @@
 """One worker of a short run on random images; prints its losses as JSON.
 
-    python distributed_run.py DISTRIBUTION RUN
+    python distributed_run.py DISTRIBUTION RUN PHASE...
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ from ddi_tf import trainer
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
 
 # Batches of 16 from 64 images: 20 steps, with every term of the loss.
+EPOCHS = {"base": 2, "skip": 1, "exits": 2}
 _SCHEDULE = phases.Schedule(
     batch_size=16, base_lr=0.02, joint_lr=0.002, seed=3, gate_noise=0.5,
-    average=0.5, norm_batches=2, epochs={
-        "base": 2, "skip": 1, "exits": 2})
+    average=0.5, norm_batches=2)
 
 
 class _Losses(list):
@@ -53,8 +53,10 @@ def dataset():
         data.Scaling((127.0,) * 3, (74.0,) * 3), True, *splits)
 
 
-def run(distribution, path):
-    """Trains in `path`; the losses of the steps."""
+def run(distribution, path, *names):
+    """Trains in `path`, these phases of EPOCHS; the losses of the steps."""
+    schedule = dataclasses.replace(
+        _SCHEDULE, epochs={name: EPOCHS[name] for name in names})
     tf_keras.utils.set_random_seed(1)
     folder = (run_folder.RunFolder if distribution.is_chief
               else follower.Follower)(path)
@@ -64,7 +66,7 @@ def run(distribution, path):
     deployed = net if distribution.replicas == 1 else network.Network(_CONFIG)
     with distribution.scope():
         training = trainer.Trainer(
-            folder, net, dataset(), _SCHEDULE, net.costs, losses,
+            folder, net, dataset(), schedule, net.costs, losses,
             distribution=distribution, deployed=deployed)
     folder.create({"network": dataclasses.asdict(_CONFIG)}, "")
     training.resume()
@@ -77,4 +79,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "mirrored":
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    print(json.dumps(run(distribution_lib.make(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(run(distribution_lib.make(sys.argv[1]), *sys.argv[2:])))

@@ -151,25 +151,25 @@ class FollowerTest(tf.test.TestCase):
 class SameLossesTest(tf.test.TestCase):
     """Many replicas, as processes, against one in this process."""
 
-    def test_replicas_and_workers_learn_what_one_device_learns(self):
+    def _assert_same(self, names, *phases, count):
+        """`names`: of distributions; those of workers come twice."""
         root = pathlib.Path(self.create_tempdir().full_path)
-        script = distributed_run.__file__
-        started = {"mirrored": start(
-            [script, "mirrored", root / "mirrored"], stdout=subprocess.PIPE)}
-        for index, cluster in enumerate(clusters(2)):
-            started[f"worker {index}"] = start(
-                [script, "multi_worker", root / "workers"], cluster,
-                stdout=subprocess.PIPE)
-        expected = distributed_run.run(distribution.LOCAL, root / "one")
-        self.assertLen(expected, 20)
-        for name, process in started.items():
+        cluster = iter(clusters(names.count("multi_worker")))
+        started = [
+            start([distributed_run.__file__, name, root / name, *phases],
+                  next(cluster) if name == "multi_worker" else "",
+                  stdout=subprocess.PIPE) for name in names]
+        expected = distributed_run.run(
+            distribution.LOCAL, root / "none", *phases)
+        self.assertLen(expected, count)
+        for name, process in zip(names, started):
             output, _ = process.communicate()
             self.assertEqual(process.returncode, 0, name)
             self.assertAllClose(
                 json.loads(output.splitlines()[-1]), expected, rtol=0,
                 atol=1e-4, msg=name)
         one, *others = (run_folder.RunFolder(root / name).metrics
-                        for name in ("one", "mirrored", "workers"))
+                        for name in ("none", *dict.fromkeys(names)))
         for metrics in others:
             self.assertEqual([line["step"] for line in metrics],
                              [line["step"] for line in one])
@@ -177,6 +177,15 @@ class SameLossesTest(tf.test.TestCase):
                 self.assertAllClose(
                     ours.get("train", {}), theirs.get("train", {}), rtol=0,
                     atol=2e-4)
+
+    def test_two_replicas_learn_what_one_device_learns(self):
+        # The phase that has every term of the loss.
+        self._assert_same(["mirrored"], "exits", count=8)
+
+    @pytest.mark.slow
+    def test_replicas_and_workers_learn_what_one_device_learns(self):
+        self._assert_same(["mirrored", "multi_worker", "multi_worker"],
+                          *distributed_run.EPOCHS, count=20)
 
 
 @pytest.mark.slow

@@ -158,6 +158,41 @@ class ForwardTest(tf.test.TestCase, parameterized.TestCase):
             set(names), {v.ref() for v in self.net.trainable_variables})
 
 
+class PrecisionTest(tf.test.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.exact = _build()
+        cls.rounded = network.Network(cls.exact.config, "mixed_bfloat16")
+        cls.rounded.copy_from(cls.exact)
+
+    def test_stem_and_blocks_compute_in_it_and_the_rest_in_float32(self):
+        net = self.rounded
+        for part in (net.stem, *net.blocks):
+            self.assertEqual(part.compute_dtype, "bfloat16")
+        for part in (net.head, *net.gates, *net.exits.values()):
+            self.assertEqual(part.compute_dtype, "float32")
+        self.assertEqual({v.dtype for v in net.variables}, {tf.float32})
+        self.assertEqual(
+            tf_keras.mixed_precision.global_policy().name, "float32")
+
+    def test_answers_are_those_of_float32_but_for_rounding(self):
+        forced = self.exact.all_open(2)
+        exact, rounded = (net(_images(2), decisions=forced)
+                          for net in (self.exact, self.rounded))
+        self.assertEqual(rounded.logits.dtype, tf.float32)
+        self.assertNotAllClose(exact.logits, rounded.logits, rtol=0, atol=1e-6)
+        scale = float(tf.reduce_max(tf.abs(exact.logits)))
+        self.assertAllClose(
+            exact.logits, rounded.logits, rtol=0, atol=0.05 * scale)
+
+    def test_a_copy_is_equal_and_its_own(self):
+        for ours, theirs in zip(self.rounded.variables, self.exact.variables):
+            self.assertAllEqual(ours, theirs)
+            self.assertIsNot(ours, theirs)
+
+
 class ForcedDecisionsTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod

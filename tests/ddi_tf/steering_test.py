@@ -104,6 +104,27 @@ class SteeringTest(tf.test.TestCase, parameterized.TestCase):
             state.weight(tf.constant(0.5)), alpha * (1 + gap / 0.1), rtol=1e-4)
         self.assertAllClose(state.alpha, alpha, rtol=1e-5)
 
+    @parameterized.parameters(2, 5)
+    def test_parts_of_a_step_move_as_much_as_the_step(self, parts):
+        whole, split = steering.Steering(2.0), steering.Steering(2.0)
+        for state, count in ((whole, 1), (split, parts)):
+            state.reset(cost=0.6, skip_ratio=0.0)
+            for _ in range(count):
+                state.weight(tf.constant(0.5), share=1 / count)
+        self.assertAllClose(split.alpha, whole.alpha, rtol=1e-6)
+        for state, count in ((whole, 1), (split, parts)):
+            for _ in range(count):
+                state.update(0.2, 1.0, share=1 / count)
+        self.assertAllClose(split.cost, whole.cost)
+        self.assertAllClose(split.skip_ratio, 0.05)
+
+    def test_a_change_of_the_gates_moves_the_cost_and_not_the_distance(self):
+        state = steering.Steering(1.0)
+        state.reset(cost=0.3, skip_ratio=0.0)
+        state.offset.assign(0.02)
+        state.move(0.15)
+        self.assertAllClose((state.cost, state.offset), (0.45, 0.02))
+
     def test_a_phase_starts_with_the_distance_that_was_found(self):
         state = steering.Steering(1.0)
         state.compare(1.2)

@@ -306,6 +306,65 @@ class WeightDecayTest(tf.test.TestCase):
                 variable, kept * value, atol=1e-7, msg=variable.name)
 
 
+def _linear_loss(net, phase, schedule, prices, images, *_):
+    """Stands for `step.loss_terms`: its mean over parts is that of all."""
+    del phase, schedule, prices
+    sums = [tf.reduce_sum(variable) for variable in net.trainable_variables]
+    return {"accuracy_loss": tf.reduce_mean(images) * tf.add_n(sums)}, {}
+
+
+class PartsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(2, 4, 8)
+    def test_parts_of_a_batch_make_the_update_of_the_whole(self, parts):
+        results = []
+        with mock.patch.object(step, "loss_terms", _linear_loss):
+            for count in (1, parts):
+                net = _build()
+                function = _make(
+                    net, _EXITS, phases.Schedule(accumulate=count), momentum=0)
+                results.append((function(*_batch())["loss"],
+                                [v.numpy() for v in net.trainable_variables]))
+        (loss, expected), (found_loss, found) = results
+        self.assertAllClose(found_loss, loss)
+        for ours, theirs in zip(found, expected):
+            self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+    def test_every_part_is_normalised_and_priced_by_itself(self):
+        net, function = _build(), None
+        steered = steering.Steering(0.1)
+        optimizer = tf_keras.optimizers.SGD(0.1)
+        optimizer.build(net.trainable_variables)
+        function = step.make(
+            net, optimizer, steered, _SKIP, phases.Schedule(accumulate=2),
+            net.costs, _SCALING)
+        parts = []
+        with mock.patch.object(
+                step, "skip_ratio", side_effect=lambda decisions: parts.append(
+                    decisions.layers.shape) or tf.constant(0.0)):
+            function(*_batch())
+        self.assertEqual(parts, [(_BATCH // 2, 3)] * 2)
+        # Two halves of a step move the running mean as one step does.
+        self.assertAllClose(steered.skip_ratio, 0.95)
+
+
+class PrecisionTest(tf.test.TestCase):
+
+    def test_bfloat16_learns_what_float32_does(self):
+        losses_of = {}
+        for precision in network.PRECISIONS:
+            tf_keras.utils.set_random_seed(1)
+            net = network.Network(network.NetworkConfig(
+                depth=8, image_shape=(16, 16, 3)), precision)
+            function, batch = _make(net, _EXITS, phases.Schedule()), _batch()
+            losses_of[precision] = [
+                float(function(*batch)["accuracy_loss"]) for _ in range(4)]
+        exact, rounded = losses_of.values()
+        self.assertNotEqual(exact[0], rounded[0])
+        self.assertAllClose(exact, rounded, rtol=0.05)
+        self.assertLess(rounded[-1], rounded[0])
+
+
 class TrainedVariablesTest(tf.test.TestCase):
 
     def test_each_phase_trains_its_parts(self):

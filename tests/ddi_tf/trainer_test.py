@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from ddi_tf import averages
 from ddi_tf import checkpoints
 from ddi_tf import crops
 from ddi_tf import data
@@ -522,11 +523,63 @@ class ResumeTest(_TrainerTest):
 
     def test_checkpoint_of_another_network_is_an_error(self):
         path = self._path()
-        _Run(path, _PLAIN, _BASE_ONLY).trainer.save()
+        _Run(path, _PLAIN, _BASE_ONLY).to_the_end()
         (path / "run.json").unlink()
         with self.assertRaisesRegex(
-                errors.CheckpointError, "ckpt-0 cannot be restored"):
+                errors.CheckpointError, "ckpt-8.* cannot be restored"):
             _Run(path, _CONFIG)
+
+
+class AverageTest(_TrainerTest):
+
+    def test_the_means_are_kept_at_the_end_of_a_phase(self):
+        means = []
+
+        def apply(self):
+            original(self)
+            means.extend(v.numpy() for v in self._variables)
+
+        original = averages.Averages.apply
+        with mock.patch.object(averages.Averages, "apply", apply):
+            run = _Run(self._path(), _PLAIN, dataclasses.replace(
+                _BASE_ONLY, average=0.9)).to_the_end()
+        self.assertEqual(
+            run.progress.starts, [("base", 8, 0), ("average", 3, 0)])
+        kept = run.folder.load_network().trainable_variables
+        self.assertLen(means, len(kept))
+        for ours, theirs in zip(kept, means):
+            self.assertAllEqual(ours, theirs)
+
+    def test_means_of_the_last_step_alone_are_the_last_weights(self):
+        last = _Run(self._path(), _PLAIN, _BASE_ONLY).to_the_end()
+        mean = _Run(self._path(), _PLAIN, dataclasses.replace(
+            _BASE_ONLY, average=1e-9)).to_the_end()
+        for ours, theirs in zip(mean.network.trainable_variables,
+                                last.network.trainable_variables):
+            self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+class DeployedTest(_TrainerTest):
+
+    def test_what_is_recorded_is_what_the_deployed_network_does(self):
+        deployed = network.Network(_CONFIG)
+        run = _Run(self._path(), schedule=_SKIP_ONLY, deployed=deployed)
+        run.to_the_end()
+        for ours, theirs in zip(run.network.variables, deployed.variables):
+            self.assertAllEqual(ours, theirs)
+        same = _Run(self._path(), schedule=_SKIP_ONLY).to_the_end()
+        self.assertAllClose(run.metrics[-1]["tune"], same.metrics[-1]["tune"])
+
+
+class ReachTargetTest(_TrainerTest):
+
+    def test_the_skip_phase_ends_at_the_target(self):
+        # What no step of so short a phase could bring about.
+        run = _Run(self._path(), schedule=dataclasses.replace(
+            _SKIP_ONLY, target_cost=0.7)).to_the_end()
+        skip, finished = run.metrics
+        self.assertAllClose(skip["tune"]["cost"], 0.7, atol=0.05)
+        self.assertAllClose(finished["tune"]["cost"], 0.7, atol=0.05)
 
 
 class NotFiniteTest(_TrainerTest):
