@@ -50,9 +50,9 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "all GPUs of this machine, the workers of TF_CONFIG, or a TPU.")
 
 _PRECISION = flags.DEFINE_enum(
-    "train_precision", "float32", network_lib.PRECISIONS, "What stem and blocks "
-    "compute in while they learn; variables, gates, exits and every figure "
-    "stay float32.")
+    "train_precision", "float32", network_lib.PRECISIONS, "What stem and "
+    "blocks compute in while they learn; variables, gates, exits and every "
+    "figure stay float32.")
 
 _BACKBONE = flags.DEFINE_enum(
     "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")

@@ -1,6 +1,6 @@
 """One worker of a short run on random images; prints its losses as JSON.
 
-    python distributed_run.py DISTRIBUTION RUN PHASE...
+    python distributed_run.py DISTRIBUTION RUN PHASE=EPOCHS...
 """
 
 import dataclasses
@@ -24,8 +24,7 @@ from ddi_tf import trainer
 
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
 
-# Batches of 16 from 64 images: 20 steps, with every term of the loss.
-EPOCHS = {"base": 2, "skip": 1, "exits": 2}
+# Batches of 16 from 64 images: four steps per epoch.
 _SCHEDULE = phases.Schedule(
     batch_size=16, base_lr=0.02, joint_lr=0.002, seed=3, gate_noise=0.5,
     average=0.5, norm_batches=2)
@@ -53,10 +52,9 @@ def dataset():
         data.Scaling((127.0,) * 3, (74.0,) * 3), True, *splits)
 
 
-def run(distribution, path, *names):
-    """Trains in `path`, these phases of EPOCHS; the losses of the steps."""
-    schedule = dataclasses.replace(
-        _SCHEDULE, epochs={name: EPOCHS[name] for name in names})
+def run(distribution, path, **epochs):
+    """Trains in `path`, so many epochs of phases; the losses of the steps."""
+    schedule = dataclasses.replace(_SCHEDULE, epochs=epochs)
     tf_keras.utils.set_random_seed(1)
     folder = (run_folder.RunFolder if distribution.is_chief
               else follower.Follower)(path)
@@ -79,4 +77,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "mirrored":
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    print(json.dumps(run(distribution_lib.make(sys.argv[1]), *sys.argv[2:])))
+    pairs = (argument.split("=") for argument in sys.argv[3:])
+    print(json.dumps(run(
+        distribution_lib.make(sys.argv[1]), sys.argv[2],
+        **{name: int(count) for name, count in pairs})))
