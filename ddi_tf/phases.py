@@ -129,6 +129,14 @@ def planned(config, schedule):
     return rows
 
 
+def check_parts(schedule, share):
+    """Raises ConfigError if a replica's `share` images make no equal parts."""
+    if share % schedule.accumulate:
+        raise errors.ConfigError(
+            "`train_accumulate` must divide a device's share of a step, "
+            f"{share} images. Received: {schedule.accumulate}")
+
+
 def check_target(planned_phases, schedule, least):
     """Raises ConfigError if the target cost cannot be reached.
 

@@ -65,7 +65,8 @@ class Trainer:
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
             dataset.flip, dataset.crop)
-        distribution.shares(schedule.batch_size)  # an error now, not later
+        share, *_ = distribution.shares(schedule.batch_size)
+        phases.check_parts(schedule, share.stop - share.start)
         self._optimizer = tf_keras.optimizers.SGD(
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)

@@ -86,6 +86,15 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
             _planned({"base": 0.0})
 
 
+class CheckPartsTest(tf.test.TestCase):
+
+    def test_parts_are_equal(self):
+        phases.check_parts(phases.Schedule(accumulate=4), 32)
+        with self.assertRaisesRegex(
+                errors.ConfigError, "must divide .* 30 images. Received: 4"):
+            phases.check_parts(phases.Schedule(accumulate=4), 30)
+
+
 class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
