@@ -37,11 +37,11 @@ class Adjuster:
                              steps, self._progress, gated)
         self._network.copy_from(self._deployed)
 
-    def hold_target(self):
+    def hold_target(self, tolerance=finish.TOLERANCE):
         """Shifts all gates to the target cost; a `finish.Held`."""
         self._deployed.copy_from(self._network)
         held = finish.hold_target(
             self._deployed.gates, self._monitor.cost,
-            self._schedule.target_cost)
+            self._schedule.target_cost, tolerance)
         self._network.copy_from(self._deployed)
         return held

@@ -15,6 +15,7 @@ from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import feed as feed_lib
+from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network as network_lib
@@ -191,8 +192,7 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
-        if self._is_over(phase, steps):
-            self._adjust(phase)
+        self._adjust(phase, self._is_over(phase, steps))
         record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
@@ -203,18 +203,18 @@ class Trainer:
             self._saver.save()
         return record
 
-    def _adjust(self, phase):
-        """At the end of a phase, before it is evaluated."""
-        if self._averages and phase.weights:
+    def _adjust(self, phase, is_over):
+        """At the end of an epoch, before it is evaluated."""
+        if self._averages and phase.weights and is_over:
             self._averages.apply()
             self._adjuster.measure_norms(
                 "average", self._at.step, phase.gates or phase.exits)
         # Gates that skipped too much do not find back by themselves.
-        if phase.name == "skip" and phase.priced:
-            held = self._adjuster.hold_target()
+        if phase.priced and (is_over or phase.name != "skip"):
+            held = self._adjuster.hold_target(finish.NEAR)
             self._steering.move(held.cost - held.before)
-            logging.info("skip: gates shifted by %+.3f, cost %.3f to %.3f",
-                         *held)
+            logging.info("%s: gates shifted by %+.3f, cost %.3f to %.3f",
+                         phase.name, *held)
 
     def _pause(self, phase):
         """Between two steps: saves if it is time, stops if asked to."""
