@@ -84,7 +84,7 @@ class Local:
         return True
 
     def watched(self):
-        """Context in which a worker that is gone becomes a TrainingError."""
+        """Context in which a worker that is gone becomes LostWorkerError."""
         return contextlib.nullcontext()
 
 
@@ -154,7 +154,7 @@ class Replicated(Local):
         except tf.errors.OpError as error:
             if self.workers == 1:
                 raise
-            raise errors.TrainingError(
+            raise errors.LostWorkerError(
                 "another worker is gone or cannot be reached "
                 f"({type(error).__name__}). What was saved is intact: start "
                 "all workers again with the same commands, and they go on from "

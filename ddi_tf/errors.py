@@ -29,5 +29,9 @@ class TrainingError(DDIError):
     """Training cannot go on (a loss that is not finite)."""
 
 
+class LostWorkerError(TrainingError):
+    """Another worker of a distributed run is gone."""
+
+
 class ExportError(DDIError):
     """A subgraph that does not convert, or does not compute what Keras does."""

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import os
 import signal
 import sys
 
@@ -159,6 +160,9 @@ def main(argv):
         print("\nstopped at once; the same command goes on from the last "
               "checkpoint.", file=sys.stderr)
         sys.exit(_SIGNALLED + signal.SIGINT)
+    except errors.LostWorkerError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        os._exit(1)  # TensorFlow's own end waits for the worker, and complains
     except errors.DDIError as error:
         sys.exit(f"error: {error}")
 

@@ -193,9 +193,10 @@ class SameLossesTest(tf.test.TestCase):
 class LostWorkerTest(tf.test.TestCase, parameterized.TestCase):
     """The command on two workers, one of which is killed."""
 
-    _FLAGS = (*train_command.SMALL, "--seed=5", "--train_base_epochs=4",
-              "--train_warmup_epochs=0.5", "--train_skip_epochs=0.5",
-              "--train_restore_epochs=0.5", "--train_exits_epochs=0.5")
+    # Gates would make much of what rounding does; see `SameLossesTest`.
+    _FLAGS = (*train_command.SMALL, "--seed=5", "--train_base_epochs=6",
+              "--nomodel_layer_gates", "--nomodel_channel_gates",
+              "--nomodel_exits")
 
     def _start(self, path):
         return [start(
@@ -208,7 +209,8 @@ class LostWorkerTest(tf.test.TestCase, parameterized.TestCase):
         root = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, root)
         workers = self._start(root / "killed")
-        while not (root / "killed" / "metrics.jsonl").exists():
+        saved = root / "killed" / "checkpoints" / "ckpt-8.index"
+        while not saved.exists():
             time.sleep(0.1)
         workers[victim].kill()
         began = time.monotonic()
@@ -224,7 +226,7 @@ class LostWorkerTest(tf.test.TestCase, parameterized.TestCase):
         texts = [worker.communicate()[1]
                  for worker in self._start(root / "killed")]
         for text in texts:
-            self.assertIn("going on from step 8", text)
+            self.assertRegex(text, r"going on from step (8|16)\b")
         for worker in self._start(root / "whole"):
             worker.communicate()
             self.assertEqual(worker.returncode, 0)

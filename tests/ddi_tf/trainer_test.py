@@ -581,6 +581,17 @@ class ReachTargetTest(_TrainerTest):
         self.assertAllClose(skip["tune"]["cost"], 0.7, atol=0.05)
         self.assertAllClose(finished["tune"]["cost"], 0.7, atol=0.05)
 
+    def test_epochs_after_it_stay_there(self):
+        with mock.patch.object(
+                finish, "hold_target", side_effect=finish.hold_target) as hold:
+            run = _Run(self._path(), schedule=dataclasses.replace(
+                _SCHEDULE, epochs={"skip": 2, "restore": 2})).to_the_end()
+        # One at the end of skip, two epochs of restore, the last step.
+        self.assertEqual([call.args[3] for call in hold.call_args_list],
+                         [finish.NEAR] * 3 + [finish.TOLERANCE])
+        _, *held = (record["tune"]["cost"] for record in run.metrics)
+        self.assertAllClose(held, [0.5] * 4, atol=0.05)
+
 
 class NotFiniteTest(_TrainerTest):
 
