@@ -1,5 +1,7 @@
 """What changes a network between two steps: see `finish` for what and why."""
 
+from absl import logging
+
 from ddi_tf import finish
 
 
@@ -37,11 +39,23 @@ class Adjuster:
                              steps, self._progress, gated)
         self._network.copy_from(self._deployed)
 
-    def hold_target(self, tolerance=finish.TOLERANCE):
-        """Shifts all gates to the target cost; a `finish.Held`."""
+    def hold_target(self, at_end=True):
+        """Shifts all gates to the target cost; a `finish.Held`.
+
+        Args:
+            at_end: whether no step follows; on the way the shift is small, and
+                near is enough.
+        """
+        limits = () if at_end else (finish.NEAR, finish.SMALL_SHIFT)
         self._deployed.copy_from(self._network)
         held = finish.hold_target(
             self._deployed.gates, self._monitor.cost,
-            self._schedule.target_cost, tolerance)
+            self._schedule.target_cost, *limits)
         self._network.copy_from(self._deployed)
+        target = self._schedule.target_cost
+        if at_end and abs(held.cost - target) > finish.FAR * target:
+            logging.warning(
+                "the network costs %.3f of the base network on the tune split; "
+                "the target is %.3f. Give the skip and restore phases more "
+                "epochs.", held.cost, target)
         return held

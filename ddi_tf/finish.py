@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
-from absl import logging
 
 from ddi_tf import data
 from ddi_tf import feed as feed_lib
@@ -25,9 +24,12 @@ NEAR = 0.01
 FAR = 0.02
 
 # The search: its first step, and how far the gates may be moved. A gate's
-# score is a logit: this opens any that has a gradient left.
+# score is a logit: at the end any that has a gradient left can be opened. On
+# the way only those that are unsure: a shift of 4 opened blocks that the
+# weights had long done without (ResNet14, CIFAR-10: 66% to 29%).
 _FIRST_STEP = 0.02
 MAX_SHIFT = 8.0
+SMALL_SHIFT = 0.5
 _BISECTIONS = 12
 
 
@@ -109,7 +111,8 @@ class Held(NamedTuple):
     cost: float    # the cost now
 
 
-def hold_target(gates, measure, target, tolerance=TOLERANCE):
+def hold_target(gates, measure, target, tolerance=TOLERANCE,
+                max_shift=MAX_SHIFT):
     """Shifts the scores of all gates alike, until the cost is the target.
 
     The cost grows with the shift. It is bracketed by doubling steps, then
@@ -120,10 +123,11 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE):
         measure: callable without arguments: the cost now, in the target's unit.
         target: cost to be at, > 0.
         tolerance: share of the target that is near enough.
+        max_shift: most that is added to a score, up or down.
 
     Returns:
-        `Held`; its cost is as near as asked, unless no shift up to MAX_SHIFT
-        reaches it or the cost leaps over it.
+        `Held`; its cost is as near as asked, unless no shift up to
+        `max_shift` reaches it or the cost leaps over it.
     """
     biases = [gate.score.bias for gate in gates]
     trained = [tf.identity(bias) for bias in biases]
@@ -143,7 +147,7 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE):
     below = outer > 0
     while not close(inner) and inner != outer and (
             cost(outer) < target) == below:
-        inner, outer = outer, max(-MAX_SHIFT, min(2 * outer, MAX_SHIFT))
+        inner, outer = outer, max(-max_shift, min(2 * outer, max_shift))
     if outer in tried:
         for _ in range(_BISECTIONS):
             if close(inner) or close(outer) or inner == outer:
@@ -155,10 +159,4 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE):
                 outer = middle
     best = min(tried, key=lambda shift: (abs(tried[shift] - target),
                                          abs(shift)))
-    found = cost(best)
-    if abs(found - target) > FAR * target:
-        logging.warning(
-            "the network costs %.3f of the base network on the tune split; the "
-            "target is %.3f. Give the skip and restore phases more epochs.",
-            found, target)
-    return Held(best, tried[0.0], found)
+    return Held(best, tried[0.0], cost(best))

@@ -15,7 +15,6 @@ from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import feed as feed_lib
-from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network as network_lib
@@ -211,7 +210,7 @@ class Trainer:
                 "average", self._at.step, phase.gates or phase.exits)
         # Gates that skipped too much do not find back by themselves.
         if phase.priced and (is_over or phase.name != "skip"):
-            held = self._adjuster.hold_target(finish.NEAR)
+            held = self._adjuster.hold_target(at_end=False)
             self._steering.move(held.cost - held.before)
             logging.info("%s: gates shifted by %+.3f, cost %.3f to %.3f",
                          phase.name, *held)

@@ -194,6 +194,14 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLessEqual(abs(cost - target), finish.TOLERANCE * target)
         self.assertAllClose(shift, needed, atol=0.04)
 
+    @parameterized.parameters(-0.5, 0.5)
+    def test_no_shift_is_greater_than_asked(self, most):
+        measure = _Costs(lambda shift: 0.5 + shift / 20)
+        held = finish.hold_target(
+            measure.gates, measure, 0.5 + most / 10, 0.01, abs(most))
+        self.assertAllClose(tuple(held), (most, 0.5, 0.5 + most / 20))
+        self.assertAllClose(np.max(np.abs(measure.shifts)), 0.5)
+
     @parameterized.parameters(0.3, 0.5, 0.7)
     def test_small_steps_reach_the_target(self, target):
         # A tune split of 500 images.

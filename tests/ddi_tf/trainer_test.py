@@ -575,20 +575,22 @@ class ReachTargetTest(_TrainerTest):
 
     def test_the_skip_phase_ends_at_the_target(self):
         # What no step of so short a phase could bring about.
-        run = _Run(self._path(), schedule=dataclasses.replace(
-            _SKIP_ONLY, target_cost=0.7)).to_the_end()
+        with mock.patch.object(finish, "SMALL_SHIFT", finish.MAX_SHIFT):
+            run = _Run(self._path(), schedule=dataclasses.replace(
+                _SKIP_ONLY, target_cost=0.7)).to_the_end()
         skip, finished = run.metrics
         self.assertAllClose(skip["tune"]["cost"], 0.7, atol=0.05)
         self.assertAllClose(finished["tune"]["cost"], 0.7, atol=0.05)
 
     def test_epochs_after_it_stay_there(self):
         with mock.patch.object(
-                finish, "hold_target", side_effect=finish.hold_target) as hold:
+                finish, "hold_target", side_effect=finish.hold_target
+        ) as hold, mock.patch.object(finish, "SMALL_SHIFT", 7.0):
             run = _Run(self._path(), schedule=dataclasses.replace(
                 _SCHEDULE, epochs={"skip": 2, "restore": 2})).to_the_end()
         # One at the end of skip, two epochs of restore, the last step.
-        self.assertEqual([call.args[3] for call in hold.call_args_list],
-                         [finish.NEAR] * 3 + [finish.TOLERANCE])
+        self.assertEqual([call.args[3:] for call in hold.call_args_list],
+                         [(finish.NEAR, 7.0)] * 3 + [()])
         _, *held = (record["tune"]["cost"] for record in run.metrics)
         self.assertAllClose(held, [0.5] * 4, atol=0.05)
 
