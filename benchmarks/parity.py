@@ -60,7 +60,7 @@ def compare(controller, split, keras, costs, thresholds):
     An image is identical if label, exit, MACs and every gate decision on its
     way are.
     """
-    expected = thresholds_lib.apply(keras, costs.answers, thresholds)
+    expected = thresholds_lib.apply(keras, keras.macs(costs), thresholds)
     answers = [controller.classify(image, thresholds=thresholds)
                for image in track(split.images, console=Console(stderr=True))]
     identical, difference = [], 0.0
@@ -69,7 +69,7 @@ def compare(controller, split, keras, costs, thresholds):
         passed = (len(keras.masks) if leaf == len(costs.exits)
                   else costs.exit_after[leaf] + 1)
         same = (answer.label == keras.predictions[n, leaf]
-                and answer.macs == expected.macs[n]
+                and answer.macs == expected.cost[n]
                 and answer.path == _path(keras, n, passed))
         identical.append(same)
         if same:
@@ -79,10 +79,10 @@ def compare(controller, split, keras, costs, thresholds):
              for answer, label in zip(answers, split.labels)]
     return {
         "keras": {"accuracy": float(expected.correct.mean()),
-                  "mean_macs": float(expected.macs.mean())},
+                  "mean_macs": float(expected.cost.mean())},
         "device": {"accuracy": float(np.mean(right)),
                    "mean_macs": float(np.mean([a.macs for a in answers]))},
-        "mean_macs_of_base": float(expected.macs.mean() / costs.base),
+        "mean_macs_of_base": float(expected.cost.mean() / costs.base),
         "identical": int(np.sum(identical)),
         "largest_logit_difference": difference,
         "logits_within": LOGIT_TOLERANCE,

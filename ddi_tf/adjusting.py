@@ -24,19 +24,19 @@ class Adjuster:
         self._monitor, self._dataset, self._sampler = monitor, dataset, sampler
         self._schedule, self._progress = schedule, progress
 
-    def measure_norms(self, what, step, gated=True):
+    def measure_norms(self, what, step, way="gated"):
         """Measures batch norm on the batches that would come next.
 
         Args:
             what: for the progress bar.
             step: the next global step.
-            gated: as for `finish.reestimate_norms`.
+            way: as for `finish.reestimate_norms`.
         """
         steps = range(step, step + self._schedule.norm_batches)
         self._progress.start(what, len(steps), 0)
         self._deployed.copy_from(self._network)
         finish.measure_norms(self._deployed, self._dataset, self._sampler,
-                             steps, self._progress, gated)
+                             steps, lambda: self._progress.update({}), way)
         self._network.copy_from(self._deployed)
 
     def hold_target(self, at_end=True):

@@ -90,6 +90,12 @@ def work_table(network, stem_work):
         head=network.head.work(*network.blocks[-1].out_shape[:2]))
 
 
+def without_gates(table):
+    """The `CostTable` of the same network when no gate is asked."""
+    nothing = tuple(0 * cost for cost in table.layer_gates)
+    return table._replace(layer_gates=nothing, channel_gates=nothing)
+
+
 def spent(table, decisions):
     """Cost of the way to each answer, without the answers' own cost.
 

@@ -17,6 +17,10 @@ class CheckpointError(DDIError):
     """A run folder without a checkpoint, or with one that cannot be read."""
 
 
+class TracesError(DDIError):
+    """Traces that are missing, damaged or of another network."""
+
+
 class StorageError(DDIError):
     """A file that cannot be written (a full disk, no permission)."""
 

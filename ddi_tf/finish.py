@@ -33,38 +33,38 @@ SMALL_SHIFT = 0.5
 _BISECTIONS = 12
 
 
-def batches(feed, steps, dataset, progress):
+def batches(feed, steps, dataset, advance):
     """Training batches of these global steps, as `step` would make them.
 
     Args:
         feed: of the `feed` module.
         steps: iterable of global steps.
         dataset: `data.Dataset`.
-        progress: told of every batch by `update({})`.
+        advance: called after every batch.
     """
     for step in steps:
         images, _, indices, crops, flips = feed.arguments(step)
         yield data.training_batch(
             images, indices, crops, flips, dataset.crop, dataset.scaling)
-        progress.update({})
+        advance()
 
 
-def measure_norms(network, dataset, sampler, steps, progress, gated=True):
+def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
     """`reestimate_norms` on what `sampler` draws for global steps.
 
     Args:
         network: as for `reestimate_norms`.
         dataset: `data.Dataset`; its training images are taken.
         sampler: `data.Sampler`.
-        steps, progress: as for `batches`.
-        gated: as for `reestimate_norms`.
+        steps, advance: as for `batches`.
+        way: as for `reestimate_norms`.
     """
     with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
         reestimate_norms(
-            network, batches(feed, steps, dataset, progress), gated)
+            network, batches(feed, steps, dataset, advance), way)
 
 
-def reestimate_norms(network, batches, gated=True):
+def reestimate_norms(network, batches, way="gated"):
     """Replaces every moving mean and variance by their mean over `batches`.
 
     Running averages follow weights that have since moved, and gates that have
@@ -74,11 +74,11 @@ def reestimate_norms(network, batches, gated=True):
         network: `network.Network`; only its batch norms change.
         batches: iterable of [B, H, W, 3] float, scaled and augmented as in
             training; empty: nothing changes.
-        gated: whether the gates decide; False: all runs, and only the plain
-            backbone's batch norms change.
+        way: "gated": the gates decide; "open": all runs, the gates are not
+            asked; "base": nor are the exits. Only the batch norms of what is
+            asked change.
     """
-    forward, parts = (network, [network]) if gated else (
-        network.base, [network.stem, *network.blocks, network.head])
+    forward, parts = _way(network, way)
     norms = [layer for part in parts for layer in part.submodules
              if isinstance(layer, tf_keras.layers.BatchNormalization)]
     # From 0, one update leaves (1 - momentum) times the batch's own.
@@ -101,6 +101,19 @@ def reestimate_norms(network, batches, gated=True):
     if count:
         for total, (variable, _) in zip(sums, moving):
             variable.assign(total / count)
+
+
+def _way(network, name):
+    """(forward, parts that it runs) of a way through a `network.Network`."""
+    backbone = [network.stem, *network.blocks, network.head]
+
+    def opened(images, training):
+        return network(images, training=training,
+                       decisions=network.all_open(tf.shape(images)[0]))
+
+    return {"gated": (network, [network]),
+            "open": (opened, [*backbone, *network.exits.values()]),
+            "base": (network.base, backbone)}[name]
 
 
 class Held(NamedTuple):

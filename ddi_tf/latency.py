@@ -42,6 +42,18 @@ def read(path):
     return medians
 
 
+def source(path):
+    """What a profile was measured on, in words; `read` has checked the file."""
+    profile = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    try:
+        machine, interpreter = profile["machine"], profile["interpreter"]
+        return (f"{machine['model']} ({machine['architecture']}), "
+                f"{interpreter['name']} {interpreter['version']}, "
+                f"{profile['threads']} thread, {profile['date']}")
+    except (KeyError, TypeError):
+        return f"measured, {pathlib.Path(path).name}"
+
+
 def table(network, medians):
     """The `costs.CostTable` of a network in milliseconds.
 

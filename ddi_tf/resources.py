@@ -1,7 +1,7 @@
 """What E of Eq. 5 counts: FLOPs, energy or latency.
 
-A resource is a class with a name, a unit, and a `table` that gives every
-subgraph of a network its cost; a new one is added to RESOURCES.
+A resource is a class with a name, a unit, a source in words, and a `table` that
+gives every subgraph of a network its cost; a new one is added to RESOURCES.
 """
 
 from ddi_tf import energy
@@ -13,6 +13,7 @@ class Flops:
     """MACs; FLOPs are twice as many, and the same share of the base network."""
 
     name, unit = "flops", "MACs"
+    source = "convolutions and dense layers"
 
     def table(self, network):
         """The `costs.CostTable` of a `network.Network`, in `unit`."""
@@ -36,6 +37,7 @@ class Energy:
     def __init__(self, model, width):
         self._key, self._model = (model, width), energy.model(model, width)
         self.unit = self._model.unit
+        self.source = f"{model}, {width}: {self._model.source}"
 
     def table(self, network):
         """As `Flops.table`."""
@@ -63,6 +65,7 @@ class Latency:
                 "one on the device: python -m device.profile --bundle=BUNDLE "
                 "--output=profile.json")
         self._medians = latency.read(profile)
+        self.source = latency.source(profile)
 
     def table(self, network):
         """As `Flops.table`."""

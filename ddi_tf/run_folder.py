@@ -11,6 +11,7 @@
     RUN/lock          held by the process that trains
     RUN/board/        for TensorBoard (`board`)
     RUN/summary.json  what came of it (`run_summary`)
+    RUN/traces/       what the network did, image by image (`trace_files`)
 """
 
 import contextlib
@@ -58,6 +59,7 @@ class RunFolder:
             self.path / "checkpoints", _KEEP)
         self._best = checkpoints.Checkpoints(self.path / "best", 1)
         self._offered = self._best if best else self.checkpoints
+        self.is_best = best
         self._home = self._best.folder if best else self.path
 
     @contextlib.contextmanager
@@ -178,7 +180,12 @@ class RunFolder:
     @property
     def has_network(self):
         """Whether there is something for `load_network`."""
-        return self._offered.latest is not None
+        return self.latest_prefix is not None
+
+    @property
+    def latest_prefix(self):
+        """Checkpoint prefix of what `load_network` takes, or None."""
+        return self._offered.latest
 
     def load_network(self, phase=None):
         """The trained `network.Network`, or as `phase` left it.
@@ -194,7 +201,7 @@ class RunFolder:
         """`load_network`, into a network that there is."""
         checkpoints.restore(
             tf.train.Checkpoint(network=network),
-            self.phase_prefix(phase) if phase else self._offered.latest,
+            self.phase_prefix(phase) if phase else self.latest_prefix,
             self._home)
 
     @property

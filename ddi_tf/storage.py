@@ -33,18 +33,21 @@ def reason(error):
     return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", text.splitlines()[0])
 
 
-def write_atomically(path, text):
-    """Writes `text` to `path` in full or not at all, even on power loss.
+def write_atomically(path, content):
+    """Writes a text or bytes to `path` in full or not at all.
+
+    Even on power loss.
 
     Raises:
         StorageError: the disk is full or `path` not writable.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(path.name + ".tmp")
+    data = content.encode() if isinstance(content, str) else content
     with writing(path):
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(temporary, "wb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -5,10 +5,21 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import exits
+from ddi_tf import network as network_lib
 
 _BATCH_SIZE = 250
+
+
+class Cost(NamedTuple):
+    """What N images cost in one unit, on the way to each of E + 1 answers."""
+
+    unit: str
+    base: float          # of the plain backbone, everything run
+    answers: np.ndarray  # [E + 1] of each answer by itself
+    spent: np.ndarray    # [N, E + 1] of the way there, without answers' own
 
 
 class Traces(NamedTuple):
@@ -26,6 +37,17 @@ class Traces(NamedTuple):
     def accuracy(self):
         """[E + 1] share of right answers if all images left there."""
         return np.mean(self.predictions == self.labels[:, None], axis=0)
+
+    def macs(self, table):
+        """`Cost` in MACs, exact; `table` is the network's `costs`."""
+        return Cost("MACs", table.base, np.array(table.answers), self.spent)
+
+    def cost(self, table, unit):
+        """`Cost` in another unit, of a `costs.CostTable` in that unit."""
+        spent = costs.spent(
+            table, network_lib.Decisions(self.layers, self.masks))
+        return Cost(unit, float(table.base), np.array(table.answers, float),
+                    spent.numpy())
 
     @property
     def executed(self):

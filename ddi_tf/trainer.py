@@ -207,7 +207,8 @@ class Trainer:
         if self._averages and phase.weights and is_over:
             self._averages.apply()
             self._adjuster.measure_norms(
-                "average", self._at.step, phase.gates or phase.exits)
+                "average", self._at.step,
+                "gated" if phase.gates or phase.exits else "base")
         # Gates that skipped too much do not find back by themselves.
         if phase.priced and (is_over or phase.name != "skip"):
             held = self._adjuster.hold_target(at_end=False)

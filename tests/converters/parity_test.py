@@ -101,13 +101,14 @@ class GateParityTest(tf.test.TestCase, parameterized.TestCase):
         traced = traces.Tracer(network, _SCALING).collect(split)
         middle = [float(np.median(traced.entropies[:, 0])), None,
                   float(np.median(traced.entropies[:, 2]))]
-        expected = thresholds_lib.apply(traced, network.costs.answers, middle)
+        expected = thresholds_lib.apply(
+            traced, traced.macs(network.costs), middle)
         controller = controller_of(network)
         for n, image in enumerate(images):
             answer = controller.classify(image, thresholds=middle)
             self.assertEqual(answer.exit, ["exit1", "exit2", "exit3", "head"][
                 expected.exits[n]], f"image {n}")
-            self.assertEqual(answer.macs, expected.macs[n], f"image {n}")
+            self.assertEqual(answer.macs, expected.cost[n], f"image {n}")
         self.assertLen(set(expected.exits), 3)
 
 

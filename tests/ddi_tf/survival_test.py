@@ -225,9 +225,9 @@ def _make_step(net, optimizer, steering, phase, *unused):
     return step
 
 
-def _reestimate_norms(net, batches, gated):
+def _reestimate_norms(net, batches, way):
     """In place of `finish.reestimate_norms`: without a graph."""
-    del gated
+    del way
     bias = net.head.dense.bias
     for images in batches:
         bias.assign(0.9 * bias + 0.01 * tf.reduce_mean(images))

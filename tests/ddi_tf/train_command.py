@@ -1,4 +1,4 @@
-"""Starts `python -m ddi_tf.train` as a user does, but quickly."""
+"""Starts `python -m ddi_tf.train` and others as a user does, but quickly."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_ROOT),
 
 # Importing TensorFlow takes longer than most of these commands: one process
 # imports what `ddi_tf.train` imports, and forks once per line (JSON) that it
-# reads; each child goes on as `python -m ddi_tf.train`.
+# reads; each child goes on as `python -m MODULE`.
 _FORKING = """
 import json, os, resource, runpy, sys
 from ddi_tf import data_flags, progress, trainer
@@ -30,7 +30,7 @@ for line in sys.stdin:
                             os.O_WRONLY | os.O_CREAT), stream)
         resource.setrlimit(resource.RLIMIT_FSIZE, command["file_bytes"])
         sys.argv[1:] = command["flags"]
-        runpy.run_module("ddi_tf.train", run_name="__main__", alter_sys=True)
+        runpy.run_module(command["module"], run_name="__main__", alter_sys=True)
     print(child, flush=True)
     sys.stdin.readline()  # until then an ended child keeps its number
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -41,9 +41,14 @@ SMALL = ("--data_name=digits", "--model_depth=8", "--train_batch_size=128")
 
 
 class Commands:
-    """Runs the command with flags, one at a time; see `_FORKING`."""
+    """Runs a command with flags, one at a time; see `_FORKING`.
 
-    def __init__(self):
+    Args:
+        module: the command's.
+    """
+
+    def __init__(self, module="ddi_tf.train"):
+        self._module = module
         self._process = subprocess.Popen(
             [sys.executable, "-c", _FORKING], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=_ENVIRONMENT)
@@ -52,7 +57,8 @@ class Commands:
         """A `Command` that runs, and can write files of `file_bytes`."""
         folder = tempfile.TemporaryDirectory()
         paths = [pathlib.Path(folder.name) / name for name in ("out", "err")]
-        command = {"flags": [str(flag) for flag in flags],
+        command = {"module": self._module,
+                   "flags": [str(flag) for flag in flags],
                    "streams": [str(path) for path in paths],
                    "file_bytes": [file_bytes, file_bytes]}
         return Command(flags, self._process, command, folder)

@@ -81,10 +81,13 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(settings["data"]["label_names"], list("0123456789"))
         self.assertNotEmpty(settings["commit"])
 
-    def test_operating_point_has_a_threshold_per_exit(self):
-        point, = json.loads((self.path / "operating_points.json").read_text())
-        self.assertEqual(point["name"], "default")
-        self.assertLen(point["thresholds"], 3)
+    def test_operating_points_have_a_threshold_per_exit(self):
+        default, *others = json.loads(
+            (self.path / "operating_points.json").read_text())
+        self.assertEqual(default["name"], "default")
+        self.assertNotEmpty(others)
+        for point in (default, *others):
+            self.assertLen(point["thresholds"], 3)
 
     def test_flags_file_can_be_given_back(self):
         flags = self.path / "flags.cfg"

@@ -233,8 +233,11 @@ class WholeRunTest(_TrainerTest):
         for ours, theirs in zip(net.variables, self.whole.network.variables):
             self.assertAllEqual(ours, theirs)
 
-    def test_operating_point_is_that_of_the_tune_split(self):
-        point, = self.whole.folder.operating_points
+    def test_operating_points_are_those_of_the_tune_split(self):
+        point, *others = self.whole.folder.operating_points
+        self.assertEqual(point["name"], operating_points.DEFAULT)
+        costs = [other["tune_mean_macs"] for other in others]
+        self.assertEqual(costs, sorted(costs))
         self.assertLen(point["thresholds"], 3)
         self.assertBetween(point["tune_accuracy"], 0, 1)
         accuracy = self.whole.metrics[-1]["tune"]["accuracy"]
