@@ -177,12 +177,14 @@ class WholeRunTest(_TrainerTest):
         self._assert_same_records(
             self.resumed.metrics[:1], self.whole.metrics[:1])
 
-    def test_an_interrupted_run_chooses_the_same_operating_point(self):
-        ours, = self.resumed.folder.operating_points
-        theirs, = self.whole.folder.operating_points
-        self.assertEqual(ours["name"], theirs["name"])
-        self.assertAllClose(ours["tune_mean_macs"], theirs["tune_mean_macs"])
-        self.assertEqual(ours["tune_accuracy"], theirs["tune_accuracy"])
+    def test_an_interrupted_run_chooses_the_same_operating_points(self):
+        for ours, theirs in zip(
+                self.resumed.folder.operating_points,
+                self.whole.folder.operating_points, strict=True):
+            self.assertEqual(ours["name"], theirs["name"])
+            self.assertAllClose(
+                ours["tune_mean_macs"], theirs["tune_mean_macs"])
+            self.assertEqual(ours["tune_accuracy"], theirs["tune_accuracy"])
 
     def test_no_draw_is_used_twice(self):
         self.assertEqual(self.draws, list(range(16 + 3)))
