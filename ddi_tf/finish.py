@@ -1,4 +1,5 @@
-"""Between phases: batch norm as at inference, and the cost on its target.
+"""Between phases: batch norm as at inference, the cost on its target, and
+answers that are as sure as they are right.
 
 With the weights as they are, statistics that were averaged while the gates
 still moved are measured anew, and the gates are shifted by what is then missing
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import calibration
 from ddi_tf import data
 from ddi_tf import feed as feed_lib
 
@@ -114,6 +116,27 @@ def _way(network, name):
     return {"gated": (network, [network]),
             "open": (opened, [*backbone, *network.exits.values()]),
             "base": (network.base, backbone)}[name]
+
+
+def calibrate(network, tune):
+    """Divides every answer's logits by its temperature; returns those.
+
+    No answer changes; its entropy is then that of a softmax that is as sure as
+    it is right (`calibration`). The last dense layer takes the division in, so
+    a device needs to know nothing of it.
+
+    Args:
+        network: `network.Network`; its exits and head change.
+        tune: `traces.Traces` of it.
+    """
+    temperatures = []
+    for n, answer in enumerate((*network.exits.values(), network.head)):
+        temperatures.append(
+            calibration.temperature(tune.logits[:, n], tune.labels))
+        for variable in (answer.dense.kernel, answer.dense.bias):
+            variable.assign(
+                tf.convert_to_tensor(variable) / temperatures[-1])
+    return temperatures
 
 
 class Held(NamedTuple):

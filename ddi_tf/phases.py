@@ -63,6 +63,8 @@ class Schedule:
             replaces the weights at the end of each phase. 0: no mean.
         gate_noise: how far from one half the gates' thresholds are drawn while
             they learn to skip, in [0, 1] (`gates.draw_thresholds`).
+        calibrate: whether every answer's logits are divided by a temperature
+            at the end (`finish.calibrate`).
         norm_batches: training batches that batch norm is measured on at the
             end; 0: its running averages stay.
         alpha: weight of the resource loss that the skip phase begins with.
@@ -82,6 +84,7 @@ class Schedule:
     distill_temperature: float = 4.0
     average: float = 0.0
     gate_noise: float = 0.0
+    calibrate: bool = False
     norm_batches: int = 100
     alpha: float = 0.1
     target_cost: float = 0.5

@@ -119,6 +119,9 @@ _NOISE = flags.DEFINE_float(
     "train_gate_noise", 0.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
     upper_bound=1)
+_CALIBRATE = flags.DEFINE_bool(
+    "train_calibrate", False, "Divide every answer's logits by a temperature, "
+    "fitted on tune after the last phase, so that it is as sure as right.")
 _NORM_BATCHES = flags.DEFINE_integer(
     "train_norm_batches", 100, "Batches that batch norm is measured on after "
     "the last phase; 0: its running averages stay.", lower_bound=0)
@@ -251,7 +254,7 @@ def _schedule():
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
         average=_AVERAGE.value, gate_noise=_NOISE.value,
-        norm_batches=_NORM_BATCHES.value,
+        calibrate=_CALIBRATE.value, norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
 
 

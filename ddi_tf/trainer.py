@@ -15,6 +15,7 @@ from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
 from ddi_tf import errors
 from ddi_tf import feed as feed_lib
+from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network as network_lib
@@ -262,6 +263,10 @@ class Trainer:
         if any(phase.priced for phase in self._phases):
             shift = self._adjuster.hold_target().shift
         traced = self._look("finish", gated=True)
+        if self._schedule.calibrate:
+            logging.info("finish: temperatures %s", ", ".join(
+                f"{t:.2f}" for t in finish.calibrate(self._network, traced)))
+            traced = self._look("finish", gated=True)
         tune = self._monitor.record(traced)
         logging.info("finish: gates shifted by %+.3f, %s", shift,
                      monitor.in_words(tune))

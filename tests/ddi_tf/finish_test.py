@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import parameterized
 
+from ddi_tf import calibration
 from ddi_tf import costs
 from ddi_tf import finish
 from ddi_tf import network
@@ -133,6 +134,65 @@ class ReestimateNormsTest(tf.test.TestCase, parameterized.TestCase):
         self._measured([])
         for variable, value in zip(self.net.variables, self.before):
             self.assertAllEqual(variable, value)
+
+
+class WaysTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        ("gated", ("stem", "stage", "gate", "exit")),
+        ("open", ("stem", "stage", "exit")), ("base", ("stem", "stage")))
+    def test_only_what_is_asked_is_measured(self, way, expected):
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        net = _build()
+        before = {v.ref(): v.numpy() for v in net.variables}
+        finish.reestimate_norms(net, [_images(4)], way)
+
+        def part(name):
+            return next(kind for kind in ("gate", "exit", "stem", "stage")
+                        if kind in name)
+
+        changed = {part(v.name) for v in net.variables
+                   if not np.array_equal(v, before[v.ref()])}
+        self.assertEqual(changed, set(expected))
+
+    def test_open_gates_are_those_of_a_network_that_runs_all(self):
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        net, images = _build(), _images(8)
+        finish.reestimate_norms(net, [images], "base")
+        base = [v.numpy() for part in net.blocks for v in part.variables]
+        finish.reestimate_norms(net, [images], "open")
+        for ours, value in zip(
+                [v for part in net.blocks for v in part.variables], base):
+            self.assertAllClose(ours, value, rtol=1e-4, atol=1e-5)
+
+
+class CalibrateTest(tf.test.TestCase):
+
+    def test_answers_stay_and_become_as_sure_as_right(self):
+        net, images = _build(), _images(600)
+        for answer in (*net.exits.values(), net.head):
+            answer.dense.kernel.assign(5 * answer.dense.kernel)
+            answer.dense.bias.assign(
+                np.linspace(-1, 1, 10).astype(np.float32))
+
+        def logits():
+            outputs = net(images)
+            return np.stack([*outputs.exit_logits, outputs.logits], axis=1)
+
+        before = logits()
+        # Right half of the time, however sure.
+        labels = np.where(np.arange(600) % 2, before[:, -1].argmax(axis=1), 3)
+        temperatures = finish.calibrate(
+            net, types.SimpleNamespace(logits=before, labels=labels))
+        after = logits()
+        self.assertLen(temperatures, 4)
+        for n, temperature in enumerate(temperatures):
+            self.assertAllClose(after[:, n], before[:, n] / temperature,
+                                atol=1e-4)
+            self.assertLess(calibration.error(after[:, n], labels),
+                            calibration.error(before[:, n], labels))
 
 
 def _gate(*biases):

@@ -1,0 +1,149 @@
+"""At equal mean MACs: gates and exits together, exits alone, gates alone.
+
+    python benchmarks/dynamic_parts.py --run=RUN --data_dir=TFDS
+
+All three are the same trained network. Together: its gates as trained, exits at
+searched thresholds. Exits alone: all gates open and not paid, batch norm
+measured that way, thresholds searched. Gates alone: no exit; the scores of all
+gates shifted until the tune split costs what is asked (`finish.hold_target`),
+batch norm measured that way. Needs the traces of tune and test, with and
+without --gates_open. Chosen on tune; shown are both splits.
+"""
+
+import json
+
+from ddi_tf import quiet  # first: it loads TensorFlow silently
+
+import numpy as np
+from absl import app
+from absl import flags
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ddi_tf import data
+from ddi_tf import data_flags
+from ddi_tf import finish
+from ddi_tf import monitor as monitor_lib
+from ddi_tf import run_folder
+from ddi_tf import search
+from ddi_tf import thresholds
+from ddi_tf import trace_files
+from ddi_tf import traces
+
+_RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
+_SHARES = flags.DEFINE_list(
+    "shares", ["0.25", "0.35", "0.45", "0.55", "0.65", "0.8"],
+    "Mean MACs, as shares of the base network's.")
+_OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
+
+
+def main(argv):
+    del argv
+    quiet.tensorflow_logs()
+    folder = run_folder.RunFolder(_RUN.value)
+    recorded = {
+        gates_open: {split: trace_files.load(trace_files.path(
+            folder.path, split, gates_open=gates_open))
+            for split in ("tune", "test")} for gates_open in (False, True)}
+    searches = {gates_open: search.Search(
+        splits["tune"].traces, splits["tune"].costs["macs"])
+        for gates_open, splits in recorded.items()}
+    gates = Gates(folder)
+    rows = []
+    for share in track(list(map(float, _SHARES.value)), "measuring",
+                       console=Console(stderr=True)):
+        rows.append({
+            "share": share, "gates alone": gates.at(share),
+            **{name: _exits(searches[gates_open], recorded[gates_open],
+                            share * gates.base)
+               for name, gates_open in (("gates and exits", False),
+                                        ("exits alone", True))}})
+    about = recorded[False]["test"].about
+    result = {"run": about.run, "commit": about.commit, "seed": about.seed,
+              "base_accuracy": recorded[False]["test"].base_accuracy,
+              "rows": rows}
+    if _OUTPUT.value:
+        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+    _show(result)
+
+
+class Gates:
+    """A run's network without exits, its gates shifted to any cost."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._dataset = data_flags.load_of(folder.settings)
+        self._network = folder.load_network()
+        self.base = self._network.costs.base
+        schedule = folder.settings["schedule"]
+        self._sampler = data.Sampler(
+            len(self._dataset.train.images), schedule["batch_size"],
+            schedule["seed"], self._dataset.flip, self._dataset.crop)
+        self._batches = schedule["norm_batches"]
+        # Without exits, of which none is paid.
+        prices = self._network.costs
+        prices = prices._replace(exits=tuple(0 for _ in prices.exits))
+        self._prices = prices
+        self._monitor = monitor_lib.Monitor(
+            self._network, prices, self._dataset)
+        self._tracer = traces.Tracer(self._network, self._dataset.scaling)
+
+    def at(self, share):
+        """Accuracy and mean MACs, or None where gates do not reach a share."""
+        self._folder.restore_network(self._network)
+        limits = [table / self.base for table in (
+            self._prices.least, self._prices.everything)]
+        if not limits[0] < share < limits[1]:
+            return None
+        for _ in range(2):  # batch norm moves the gates a little
+            finish.hold_target(
+                self._network.gates, self._monitor.cost, share, 0.005)
+            finish.measure_norms(
+                self._network, self._dataset, self._sampler,
+                range(self._batches), lambda: None)
+        held = finish.hold_target(
+            self._network.gates, self._monitor.cost, share, 0.005)
+        found = {"shift": held.shift}
+        for name in ("tune", "test"):
+            seen = self._tracer.collect(self._dataset.part(name))
+            outcome = thresholds.apply(
+                seen, seen.macs(self._prices),
+                [None] * len(self._network.exits))
+            found[name] = _of(outcome)
+        return found
+
+
+def _exits(searched, splits, budget):
+    """What searched thresholds come to; None where they make no sense."""
+    if not searched.least <= budget <= searched.most:
+        return None
+    chosen = searched.within(budget).thresholds
+    return {"thresholds": chosen, **{
+        name: _of(thresholds.apply(
+            recorded.traces, recorded.costs["macs"], chosen))
+        for name, recorded in splits.items()}}
+
+
+def _of(outcome):
+    return {"accuracy": float(np.mean(outcome.correct)),
+            "mean_macs": float(np.mean(outcome.cost))}
+
+
+def _show(result):
+    ways = ("gates and exits", "exits alone", "gates alone")
+    table = Table("share of base", *(f"{way}\n{split}" for way in ways
+                                     for split in ("tune", "test")),
+                  title=f"{result['run']}: % right at equal mean MACs; base "
+                  f"network {100 * result['base_accuracy']:.2f}% on test")
+    for row in result["rows"]:
+        table.add_row(f"{row['share']:.2f}", *(
+            "" if row[way] is None
+            else f"{100 * row[way][split]['accuracy']:.2f}"
+            for way in ways for split in ("tune", "test")))
+    Console(width=max(110, Console().width)).print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)
