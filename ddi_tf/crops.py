@@ -40,6 +40,7 @@ class Shift:
     """Pads with black, crops to the same size (He et al. 2016, Section 4.2)."""
 
     name = "shift"
+    dtype = np.int32  # of what is drawn
 
     def stored_size(self, size):
         """Side of the squares to store for a network that receives `size`."""
@@ -80,6 +81,7 @@ class Zoom:
     """
 
     name = "zoom"
+    dtype = np.float32
 
     def stored_size(self, size):
         """Side of the squares to store for a network that receives `size`."""
@@ -123,11 +125,13 @@ class Cutout:
     """Another crop, then a square of one colour over it (arXiv:1708.04552).
 
     Args:
-        crop: `Shift` or `Zoom`.
+        crop: `Shift`, `Zoom` or `rand_augment.RandAugment`.
         side: of the square, in pixels; its middle lies anywhere in the image,
             so part of it may lie outside.
         colour: (red, green, blue) on the images' 0..255 scale.
     """
+
+    dtype = np.float32
 
     def __init__(self, crop, side, colour):
         self._crop, self._side, self._colour = crop, side, colour
@@ -153,8 +157,7 @@ class Cutout:
         Returns:
             [B, height, width, 3] float32 in [0, 255].
         """
-        shifts = isinstance(self._crop, Shift)
-        crops = tf.cast(drawn[:, :-2], tf.int32 if shifts else tf.float32)
+        crops = tf.cast(drawn[:, :-2], self._crop.dtype)
         images = tf.cast(self._crop.cut(images, crops, flips), tf.float32)
         height, width = images.shape[1:3]
         hidden = (self._covered(height, drawn[:, -2])[:, :, None]

@@ -5,13 +5,14 @@ calibration come from it; the test split is only read for reported numbers.
 `sources` loads data sets.
 """
 
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ddi_tf import crops
 from ddi_tf import errors
+from ddi_tf import rand_augment
 
 SPLITS = ("train", "tune", "test")
 
@@ -44,7 +45,7 @@ class Dataset(NamedTuple):
     train: Split
     tune: Split
     test: Split
-    crop: Union[crops.Shift, crops.Zoom, crops.Cutout] = crops.Shift()
+    crop: Any = crops.Shift()  # of `crops` or `rand_augment`
     details: dict = {}  # what else tells it from others of its name; JSON
 
     @property
@@ -58,13 +59,22 @@ class Dataset(NamedTuple):
         return split._replace(
             images=crops.centre(split.images, self.image_shape[0]))
 
-    def with_cutout(self, side):
-        """The same, trained with a square of `side` pixels hidden; 0: none."""
-        if not side:
-            return self
-        return self._replace(
-            crop=crops.Cutout(self.crop, side, self.scaling.mean),
-            details={**self.details, "cutout": side})
+    def augmented(self, distortion, cutout):
+        """The same, its training images distorted, then partly hidden.
+
+        Args:
+            distortion: strength of `rand_augment.RandAugment`; 0: none.
+            cutout: side in pixels of a hidden square; 0: none.
+        """
+        crop, mean = self.crop, self.scaling.mean
+        chosen = {"rand_augment": distortion, "cutout": cutout}
+        if distortion:
+            crop = rand_augment.RandAugment(crop, distortion, mean)
+        if cutout:
+            crop = crops.Cutout(crop, cutout, mean)
+        return self._replace(crop=crop, details={
+            **self.details, **{name: value for name, value in chosen.items()
+                               if value}})
 
     @property
     def settings(self):

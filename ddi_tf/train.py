@@ -26,6 +26,7 @@ from ddi_tf import interruption
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
+from ddi_tf import rand_augment
 from ddi_tf import resnet
 from ddi_tf import resources
 from ddi_tf import run_folder
@@ -100,6 +101,10 @@ _DECAY = flags.DEFINE_float(
 _SMOOTHING = flags.DEFINE_float(
     "train_label_smoothing", 0.0, "Share of the target spread over all "
     "classes.", lower_bound=0, upper_bound=1)
+_DISTORT = flags.DEFINE_float(
+    "train_rand_augment", 0, "Strength of two random distortions of every "
+    f"training image (RandAugment), 0 to {rand_augment.STRONGEST}; 0: none.",
+    lower_bound=0, upper_bound=rand_augment.STRONGEST)
 _CUTOUT = flags.DEFINE_integer(
     "train_cutout", 0, "Side in pixels of the square that is hidden in every "
     "training image; 0: none.", lower_bound=0)
@@ -180,7 +185,7 @@ def _train(interrupt):
 
 
 def _train_on(distribution, interrupt):
-    dataset = data_flags.load().with_cutout(_CUTOUT.value)
+    dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
     schedule = _schedule()
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)

@@ -41,8 +41,8 @@ class DatasetTest(tf.test.TestCase):
             "scaling": {"mean": (1.0,) * 3, "std": (2.0,) * 3}})
 
     def test_cutout_hides_a_square_of_the_mean_and_is_remembered(self):
-        self.assertIs(self.dataset.with_cutout(0), self.dataset)
-        cut = self.dataset.with_cutout(4)
+        self.assertIs(self.dataset.augmented(0, 0).crop, self.dataset.crop)
+        cut = self.dataset.augmented(0, 4)
         self.assertEqual(cut.settings, {**self.dataset.settings, "cutout": 4})
         box, middle = [0, 0, 1, 1], [0.5, 0.5]
         batch = data.training_batch(
