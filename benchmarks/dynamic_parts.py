@@ -33,7 +33,7 @@ from ddi_tf import traces
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
 _SHARES = flags.DEFINE_list(
-    "shares", ["0.25", "0.35", "0.45", "0.55", "0.65", "0.8"],
+    "shares", ["0.25", "0.35", "0.45", "0.6", "0.8"],
     "Mean MACs, as shares of the base network's.")
 _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 
@@ -97,15 +97,12 @@ class Gates:
             self._prices.least, self._prices.everything)]
         if not limits[0] < share < limits[1]:
             return None
-        for _ in range(2):  # batch norm moves the gates a little
-            finish.hold_target(
-                self._network.gates, self._monitor.cost, share, 0.005)
-            finish.measure_norms(
-                self._network, self._dataset, self._sampler,
-                range(self._batches), lambda: None)
-        held = finish.hold_target(
-            self._network.gates, self._monitor.cost, share, 0.005)
-        found = {"shift": held.shift}
+        self._hold(share)
+        # What then moves the gates a little again.
+        finish.measure_norms(
+            self._network, self._dataset, self._sampler, range(self._batches),
+            lambda: None)
+        found = {"shift": self._hold(share).shift}
         for name in ("tune", "test"):
             seen = self._tracer.collect(self._dataset.part(name))
             outcome = thresholds.apply(
@@ -113,6 +110,10 @@ class Gates:
                 [None] * len(self._network.exits))
             found[name] = _of(outcome)
         return found
+
+    def _hold(self, share):
+        return finish.hold_target(
+            self._network.gates, self._monitor.cost, share, finish.NEAR)
 
 
 def _exits(searched, splits, budget):
