@@ -42,7 +42,7 @@ clean:
 $(TRAIN)/installed: setup.cfg
 	@echo "Installing TensorFlow and the rest in $(TRAIN): 2 GB, some minutes."
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python $(PIP) -e ".[train,device,test]"
+	$(TRAIN)/bin/python $(PIP) -e ".[train,report,device,test]"
 	@touch $@
 
 $(LITERT)/installed: setup.cfg

@@ -28,7 +28,7 @@ def read(path):
                    for graph in profile["graphs"]}
     except OSError as error:
         raise errors.ConfigError(
-            f"--loss_latency_profile={path} cannot be read ({error.strerror}). "
+            f"the latency profile {path} cannot be read ({error.strerror}). "
             "Measure one on the device: python -m device.profile") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise errors.ConfigError(

@@ -30,6 +30,10 @@ _SPREAD, _NEAR = 60, 60
 _STARTS, _ROUNDS = 3, 12
 
 
+# Of the cost of the most accurate thresholds, a budget that is tried for the
+# same accuracy.
+_SAVING = 0.98
+
 # Budgets that `Search.cheapest` tries: each halves what it does not know.
 _BISECTIONS = 6
 
@@ -147,12 +151,12 @@ class Search:
         self._coarse = combinations(traces, cost, self._grid)
         self._rules = [chosen for rule in exit_rules.RULES.values()
                        for chosen in rule(traces)]
-        self.most_accurate = self._find(np.inf)
+        self.most_accurate = self._cheapest_of_the_best()
 
     @property
     def least(self):
         """Smallest mean cost that makes sense: all leave at one answer."""
-        return float((self._cost.spent.mean(axis=0)
+        return float((self._cost.spent.mean(axis=0, dtype=np.float64)
                       + self._cost.answers).min())
 
     @property
@@ -203,6 +207,16 @@ class Search:
                 found, high = other, other.cost
             else:
                 low = (low + high) / 2
+        return found
+
+    def _cheapest_of_the_best(self):
+        """`Found` of the highest accuracy, as cheap as it can be had."""
+        found = self._find(np.inf)
+        while found.cost > self.least:
+            other = self._find(max(_SAVING * found.cost, self.least))
+            if other.accuracy < found.accuracy:
+                break
+            found = other
         return found
 
     def _find(self, budget):

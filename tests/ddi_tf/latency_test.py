@@ -59,7 +59,7 @@ class ReadTest(tf.test.TestCase, parameterized.TestCase):
     def test_missing_file_is_an_error(self):
         with self.assertRaisesRegex(
                 errors.ConfigError,
-                r"--loss_latency_profile=nowhere\.json cannot be read "
+                r"the latency profile nowhere\.json cannot be read "
                 r"\(No such file.*python -m device\.profile"):
             latency.read("nowhere.json")
 

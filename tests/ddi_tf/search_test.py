@@ -158,6 +158,23 @@ class SearchTest(tf.test.TestCase, parameterized.TestCase):
     def test_an_accuracy_that_none_has_gives_the_most_accurate(self):
         self.assertEqual(self.search.cheapest(1.1), self.search.most_accurate)
 
+    def test_the_most_accurate_is_not_dearer_than_it_need_be(self):
+        trace, cost = _case(4, 2, 400, 20)
+        found = search.Search(trace, cost).most_accurate
+        outcomes = _outcomes(
+            trace, cost, itertools.product(*_everything(trace)))
+        best = max(outcome.correct.mean() for outcome in outcomes)
+        self.assertAllClose(found.accuracy, best)
+        self.assertLessEqual(found.cost, 1.0001 / 0.98 * min(
+            o.cost.mean() for o in outcomes if o.correct.mean() == best))
+
+    def test_costs_in_few_digits_reach_the_least(self):
+        trace = trace_cases.hard_and_easy(0, 3000, 2)
+        cost = trace_cases.macs(trace, (9, 9, 1))
+        cost = cost._replace(spent=(cost.spent / 7).astype(np.float32))
+        found = search.Search(trace, cost)
+        self.assertLess(found.within(found.least).cost, found.least * 1.0001)
+
     def test_a_network_without_exits_has_one_point(self):
         trace, cost = _case(0, 0, 10, 5)
         found = search.Search(trace, cost)

@@ -1,0 +1,1 @@
+"""A page about trained runs, made of traces: `python -m ddi_tf.report`."""
