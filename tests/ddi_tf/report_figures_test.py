@@ -60,11 +60,6 @@ class SourceTest(tf.test.TestCase):
                   {"name": "default", "thresholds": [0.5, None]})
         self.assertEqual(_run(points=points).chosen, [0.5, None])
 
-    def test_costs_are_summed_in_float64(self):
-        run = source.load([report_runs.write(self.create_tempdir())])[0]
-        self.assertEqual(run.test.costs["energy"].spent.dtype, np.float64)
-        self.assertEqual(run.test.costs["macs"].spent.dtype, np.int64)
-
 
 class CurvesTest(tf.test.TestCase):
 

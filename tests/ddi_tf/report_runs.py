@@ -62,7 +62,7 @@ def recorded(name="run", split="test", predictions=PREDICTIONS, spent=SPENT,
     cost = traces.Cost("MACs", base, _MILLION * np.array(ANSWERS[there]),
                        traced.spent)
     energy = traces.Cost("pJ", 2 * base, 2.0 * cost.answers,
-                         2 * traced.spent.astype(np.float32))
+                         2.0 * traced.spent)
     exits = ("exit1", "exit2")[:traced.logits.shape[1] - 1]
     about = trace_files.About(
         trace_files.FORMAT_VERSION, "0" * 64, name, "c0ffee",

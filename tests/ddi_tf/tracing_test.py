@@ -55,7 +55,7 @@ class RecordTest(tf.test.TestCase):
             "data": self.dataset.settings}, "")
         self.folder.save_phase("base", self.net)
         self._save(self.net, 1)
-        self.enterContext(mock.patch.object(tracing, "_PART", 20))
+        self.enter_context(mock.patch.object(tracing, "_PART", 20))
 
     def _save(self, net, step):
         self.folder.checkpoints.save(tf.train.Checkpoint(network=net), step)
