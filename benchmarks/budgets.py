@@ -2,14 +2,16 @@
 
     python benchmarks/budgets.py --runs=RUN,RUN,... --output=budgets.json
 
-For every run: its target and resource, the accuracy of its base network and of
-the gated one, and what that executes, on tune and on test, in MACs and in
+Reads the traces of tune and test (python -m ddi_tf.evaluate --energy_model=...,
+the same for all). For every run: its target and resource, the accuracy of its
+base network and of the gated one, and what that executes, in MACs and in
 modelled energy, as shares of the base network. Gates only: no image leaves
 early. If there are runs trained for both resources, also the energy that
 networks of equal accuracy execute, interpolated between runs.
 """
 
 import json
+import pathlib
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
 
@@ -17,33 +19,26 @@ import numpy as np
 from absl import app
 from absl import flags
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from ddi_tf import costs
-from ddi_tf import data_flags
-from ddi_tf import energy
-from ddi_tf import network as network_lib
-from ddi_tf import run_folder
-from ddi_tf import traces
+from ddi_tf import trace_files
 
 _RUNS = flags.DEFINE_list(
     "runs", None, "Folders of finished runs with the same base network.",
     required=True)
-_MODEL = flags.DEFINE_string(
-    "energy_model", "horowitz_dram", "Energy to count, of `ddi_tf.energy`.")
-_WIDTH = flags.DEFINE_string("energy_width", "int8", "Of its numbers.")
 _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 
 
 def main(argv):
     del argv
     quiet.tensorflow_logs()
-    model = energy.model(_MODEL.value, _WIDTH.value)
-    rows = [measure(run_folder.RunFolder(path), model)
-            for path in track(_RUNS.value, "evaluating",
-                              console=Console(stderr=True))]
-    result = {"energy": f"{_MODEL.value} {_WIDTH.value}", "runs": rows,
+    recorded = [{split: trace_files.load(trace_files.path(path, split))
+                 for split in ("tune", "test")} for path in _RUNS.value]
+    rows = [measure(pathlib.Path(path).name, splits)
+            for path, splits in zip(_RUNS.value, recorded)]
+    sources = {splits["test"].about.resources["energy"]["source"]
+               for splits in recorded}
+    result = {"energy": " and ".join(sorted(sources)), "runs": rows,
               "at_equal_accuracy": saved(rows)}
     if _OUTPUT.value:
         with open(_OUTPUT.value, "w", encoding="utf-8") as file:
@@ -51,35 +46,26 @@ def main(argv):
     show(result)
 
 
-def measure(folder, model):
+def measure(name, splits):
     """Accuracies and shares of one run, as a dict for JSON."""
-    settings = folder.settings
-    dataset = data_flags.load_of(settings)
-    network, base = folder.load_network(), folder.load_network("base")
-    tables = {"macs": network.costs,
-              "energy": network.work.priced(model.energy)}
-    gated = traces.Tracer(network, dataset.scaling)
-    full = traces.Tracer(base, dataset.scaling, all_open=True)
-    row = {"run": folder.path.name, "commit": settings["commit"],
-           "seed": settings["schedule"]["seed"],
-           "resource": settings["resource"]["name"],
-           "target": settings["schedule"]["target_cost"]}
-    for name in ("tune", "test"):
-        split = dataset.part(name)
-        seen = gated.collect(split)
-        row[name] = {
-            "base_accuracy": float(full.collect(split).accuracy[-1]),
-            "accuracy": float(seen.accuracy[-1]),
-            "skip_ratio": float(seen.skip_ratio),
-            **{unit: executed(table, seen) for unit, table in tables.items()}}
-    return row
+    about = splits["test"].about
+    return {
+        "run": name, "commit": about.commit, "seed": about.seed,
+        "resource": about.settings["resource"]["name"],
+        "target": about.settings["schedule"]["target_cost"],
+        **{split: {
+            "base_accuracy": recorded.base_accuracy,
+            "accuracy": float(recorded.traces.accuracy[-1]),
+            "skip_ratio": float(recorded.traces.skip_ratio),
+            **{resource: executed(cost)
+               for resource, cost in recorded.costs.items()}}
+           for split, recorded in splits.items()}}
 
 
-def executed(table, seen):
-    """Mean share of the base network's cost that `traces.Traces` executed."""
-    spent = costs.spent(
-        table, network_lib.Decisions(seen.layers, seen.masks))
-    return float(costs.full_path(table, spent).numpy().mean() / table.base)
+def executed(cost):
+    """Mean share of the base network's cost, every exit there is evaluated."""
+    full_path = cost.spent[:, -1] + cost.answers.sum()
+    return float(full_path.mean() / cost.base)
 
 
 def saved(rows):
