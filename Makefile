@@ -19,6 +19,9 @@ demo: $(TRAIN)/installed
 	$(TRAIN)/bin/python -m converters.export --checkpoint=runs/demo --output=bundles/demo
 	$(TRAIN)/bin/python benchmarks/compare.py --run=runs/demo --bundle=bundles/demo \
 		--split=test --output=runs/demo/compare.json
+	for split in tune test; do $(TRAIN)/bin/python -m ddi_tf.evaluate \
+		--run=runs/demo --split=$$split >runs/demo/$$split.json || exit; done
+	$(TRAIN)/bin/python -m ddi_tf.report --runs=runs/demo --output=runs/demo/report.html
 
 test: $(TRAIN)/installed $(LITERT)/installed $(if $(PYTHON311),$(TFLITE)/installed)
 	@echo "--- everything, with TensorFlow and LiteRT"
