@@ -52,6 +52,9 @@ def main(argv):
     rows, seconds = [], []
     # The ends have one answer each; what lies between is chosen.
     budgets = np.linspace(ours.least, ours.most, _BUDGETS.value + 2)[1:-1]
+    by_rule = {name: exit_rules.within(
+        tune.traces, tune.costs["macs"], rule(tune.traces), budgets)
+        for name, rule in exit_rules.RULES.items()}
     for budget in track(budgets, "searching", console=Console(stderr=True)):
         started = time.process_time()
         found = ours.within(budget)
@@ -62,9 +65,8 @@ def main(argv):
             "calibrated": _reached(
                 cooler.within(np.clip(budget, cooler.least, cooler.most))
                 .thresholds, budget, *calibrated),
-            **{name: _reached(_best(rule(tune.traces), budget, tune), budget,
-                              tune, test)
-               for name, rule in exit_rules.RULES.items()}})
+            **{name: _reached(chosen[len(rows)], budget, tune, test)
+               for name, chosen in by_rule.items()}})
     result = {
         "run": tune.about.run, "commit": tune.about.commit,
         "seed": tune.about.seed, "images": {
@@ -86,18 +88,10 @@ def _calibrated(recorded, temperatures):
             recorded.traces.logits, temperatures)))
 
 
-def _best(offered, budget, tune):
-    """The most accurate thresholds of a rule that keep to the budget."""
-    outcomes = [(thresholds.apply(tune.traces, tune.costs["macs"], chosen),
-                 chosen) for chosen in offered]
-    return max(((outcome.correct.mean(), -outcome.cost.mean(), chosen)
-                for outcome, chosen in outcomes
-                if outcome.cost.mean() <= budget),
-               default=(0, 0, offered[0]))[2]
-
-
 def _reached(chosen, budget, tune, test):
-    """What thresholds come to on both splits."""
+    """What thresholds come to on both splits; None if there are none."""
+    if chosen is None:
+        return None
     found = {"thresholds": chosen}
     for recorded in (tune, test):
         outcome = thresholds.apply(
@@ -117,7 +111,8 @@ def _show(result):
     for row in result["budgets"]:
         table.add_row(
             f"{row['budget'] / 1e6:.2f}",
-            *(f"{100 * row[way][split]['accuracy']:.2f}"
+            *("" if row[way] is None
+              else f"{100 * row[way][split]['accuracy']:.2f}"
               for way in ways for split in ("tune", "test")),
             f"{100 * row['search']['test']['miss']:+.2f}%")
     console = Console(width=max(110, Console().width))

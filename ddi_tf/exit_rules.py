@@ -5,6 +5,8 @@ Kept for comparison, and as starting points of `search`. Every exit is on.
 
 import numpy as np
 
+from ddi_tf import thresholds as thresholds_lib
+
 # Values of the one number that are offered.
 _SETTINGS = 160
 
@@ -52,6 +54,36 @@ def shared(traces):
     values = np.quantile(traces.entropies[:, :-1],
                          np.linspace(1, 0, _SETTINGS)) if exits else []
     return [[float(np.float32(value))] * exits for value in values]
+
+
+def counts(traces, cost, offered):
+    """(right answers, cost), each [M], summed over images.
+
+    Args:
+        traces, cost: `traces.Traces` and `traces.Cost`.
+        offered: M lists of thresholds.
+    """
+    outcomes = [thresholds_lib.apply(traces, cost, chosen)
+                for chosen in offered]
+    return (np.array([outcome.correct.sum() for outcome in outcomes]),
+            np.array([outcome.cost.sum() for outcome in outcomes]))
+
+
+def within(traces, cost, offered, budgets):
+    """For each mean budget the most accurate thresholds that keep it, or None.
+
+    Args:
+        traces, cost, offered: as for `counts`.
+        budgets: mean costs per image.
+    """
+    right, spent = counts(traces, cost, offered)
+    found = []
+    for budget in budgets:
+        kept = np.where(
+            spent <= budget * len(traces.labels) * (1 + 1e-9), right, -1)
+        best = int(kept.argmax())
+        found.append(offered[best] if kept[best] >= 0 else None)
+    return found
 
 
 RULES = {"geometric": geometric, "shared": shared}

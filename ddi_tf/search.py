@@ -17,7 +17,6 @@ import numpy as np
 
 from ddi_tf import errors
 from ddi_tf import exit_rules
-from ddi_tf import thresholds as thresholds_lib
 
 # Combinations that the coarse grid may have: a second's work.
 _CELLS = 300_000
@@ -151,6 +150,8 @@ class Search:
         self._coarse = combinations(traces, cost, self._grid)
         self._rules = [chosen for rule in exit_rules.RULES.values()
                        for chosen in rule(traces)]
+        self._by_rules = Counts(
+            *exit_rules.counts(traces, cost, self._rules))
         self.most_accurate = self._cheapest_of_the_best()
 
     @property
@@ -238,11 +239,7 @@ class Search:
                              self._coarse.cost[cell], cell))
         starts = [[options[i] for options, i in zip(self._grid, cell)]
                   for *_, cell in sorted(best)[:_STARTS]]
-        outcomes = [thresholds_lib.apply(self._traces, self._cost, chosen)
-                    for chosen in self._rules]
-        index = _best(Counts(
-            np.array([o.correct.sum() for o in outcomes]),
-            np.array([o.cost.sum() for o in outcomes])), limit)
+        index = _best(self._by_rules, limit)
         return starts + ([] if index is None else [self._rules[index[0]]])
 
     def _refined(self, chosen, limit):

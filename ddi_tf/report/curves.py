@@ -70,16 +70,10 @@ def by_rule(runs, resource, budgets, rule):
     """
     chosen = []
     for run in runs:
-        traces, cost = run.tune.traces, run.tune.costs[resource]
-        offered = exit_rules.RULES[rule](traces)
-        outcomes = [thresholds_lib.apply(traces, cost, one) for one in offered]
-        accuracy = np.array([one.correct.mean() for one in outcomes])
-        spent = np.array([one.cost.mean() for one in outcomes])
-        chosen.append([])
-        for budget in budgets:
-            within = np.where(spent <= budget * (1 + 1e-9), accuracy, -1)
-            best = int(within.argmax())
-            chosen[-1].append(offered[best] if within[best] >= 0 else None)
+        traces = run.tune.traces
+        chosen.append(exit_rules.within(
+            traces, run.tune.costs[resource], exit_rules.RULES[rule](traces),
+            budgets))
     return _measured(runs, resource, budgets, chosen)
 
 
