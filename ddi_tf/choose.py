@@ -44,6 +44,7 @@ def main(argv):
 
 def _choose():
     folder = run_folder.RunFolder(_RUN.value, _BEST.value)
+    folder.settings  # that there is a run comes before its traces
     recorded = trace_files.load_of(folder, "tune")
     if _RESOURCE.value not in recorded.costs:
         raise errors.ConfigError(

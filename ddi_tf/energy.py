@@ -83,6 +83,6 @@ def model(name, width):
     if (name, width) not in MODELS:
         known = ", ".join(f"{n} ({w})" for n, w in MODELS)
         raise errors.ConfigError(
-            "`loss_energy_model` and `loss_energy_width` must be one of "
+            "energy model and width of numbers must be one of "
             f"{known}. Received: {name} ({width})")
     return MODELS[name, width]

@@ -59,6 +59,7 @@ class CommandTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = run_folder.RunFolder(self.create_tempdir().full_path)
+        self.folder.create({"network": {}}, "")
         recorded = trace_cases.recorded(
             trace_cases.hard_and_easy(4, 300, 3))
         about = dataclasses.replace(
@@ -96,6 +97,7 @@ class CommandTest(tf.test.TestCase):
                 ("error: the traces know macs, energy, not latency. For time, "
                  ".*--latency_profile=", "--resource=latency"),
                 ("error: .*tune-best.npz is not there. .*--best", "--best"),
+                ("error: nowhere is not a training run", "--run=nowhere"),
                 ("error: unexpected argument 'more'", "more")):
             self._assert_refused(message, *given)
         self.assertEqual(self.folder.operating_points, points)

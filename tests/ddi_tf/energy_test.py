@@ -52,7 +52,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
             energy.model(name, width)
         self.assertIn(f"must be one of {known}.", str(raised.exception))
         self.assertIn(f"Received: {name} ({width})", str(raised.exception))
-        self.assertIn("`loss_energy_model`", str(raised.exception))
+        self.assertIn("energy model and width", str(raised.exception))
 
 
 class NetworkEnergyTest(tf.test.TestCase):
