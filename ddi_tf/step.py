@@ -35,7 +35,7 @@ def skip_ratio(decisions):
 
 
 def answer_losses(outputs, teacher, labels, schedule):
-    """[head's loss, each exit's loss]: of labels and teachers.
+    """([head's loss, each exit's], the same of labels alone): scalars.
 
     Args:
         outputs: `network.Outputs`.
@@ -43,19 +43,20 @@ def answer_losses(outputs, teacher, labels, schedule):
         labels: [B] int.
         schedule: `phases.Schedule`.
     """
-    def loss(logits, teacher, temperature):
-        hard = losses.cross_entropy(logits, labels, schedule.label_smoothing)
-        if teacher is None:
-            return hard
-        soft = losses.distillation(logits, teacher, temperature)
-        return (1 - schedule.distill) * hard + schedule.distill * soft
-
-    head = None if teacher is None else outputs.logits
+    answers = [outputs.logits, *outputs.exit_logits]
+    hard = [losses.cross_entropy(logits, labels, schedule.label_smoothing)
+            for logits in answers]
+    if teacher is None:
+        return hard, hard
     # An early exit cannot make logits as large as the head's. At a temperature
     # of 4 what it asked of the features undid them (ResNet14, CIFAR-10: 84.6%
     # to 62.1% in an epoch); at 1 its gradient is bounded as that of labels is.
-    return [loss(outputs.logits, teacher, schedule.distill_temperature),
-            *(loss(logits, head, 1.0) for logits in outputs.exit_logits)]
+    soft = [losses.distillation(
+        outputs.logits, teacher, schedule.distill_temperature),
+        *(losses.distillation(logits, outputs.logits, 1.0)
+          for logits in outputs.exit_logits)]
+    return [(1 - schedule.distill) * of_labels + schedule.distill * of_teacher
+            for of_labels, of_teacher in zip(hard, soft)], hard
 
 
 def loss_terms(network, phase, schedule, prices, images, labels, steering,
@@ -67,7 +68,7 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
                       with_exits=phase.exits, thresholds=thresholds)
-    head_loss, *exit_losses = answer_losses(
+    answered, of_labels = answer_losses(
         outputs, teacher and teacher.base(images), labels, schedule)
     full_path = costs.full_path(
         prices, costs.spent(prices, outputs.decisions))
@@ -75,13 +76,12 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
     share = 1 / schedule.accumulate
     steering.update(
         tf.stop_gradient(cost), skip_ratio(outputs.decisions), share)
-    terms = {"accuracy_loss": losses.with_exits(head_loss, exit_losses)}
+    terms = {"accuracy_loss": losses.with_exits(answered, of_labels)}
     if phase.priced:
         # Eq. 4 adds up the losses of all answers; the price of work keeps its
         # proportion to them.
-        answers = 1 + len(exit_losses)
         terms["resource_loss"] = (
-            answers * steering.weight(target, share) * cost)
+            len(answered) * steering.weight(target, share) * cost)
     if phase.gates and not phase.weights:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),

@@ -65,11 +65,11 @@ class DistillationTest(tf.test.TestCase, parameterized.TestCase):
 class WithExitsTest(tf.test.TestCase):
 
     def test_no_exit_leaves_the_head_alone(self):
-        self.assertAllEqual(losses.with_exits(tf.constant(2.5), []), 2.5)
+        self.assertAllEqual(losses.with_exits([tf.constant(2.5)]), 2.5)
 
     def test_every_answer_counts_the_same(self):
         total = losses.with_exits(
-            tf.constant(2.0), [tf.constant(0.5), tf.constant(8.0)])
+            [tf.constant(2.0), tf.constant(0.5), tf.constant(8.0)])
         self.assertAllClose(total, 6.0)
 
     def test_weights_stay_out_of_the_gradient(self):
@@ -77,9 +77,16 @@ class WithExitsTest(tf.test.TestCase):
         x = tf.constant(2.0)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            total = losses.with_exits(3 * x**2, [5 * x, x**3])
+            total = losses.with_exits([3 * x**2, 5 * x, x**3])
         # 6x + (12 / 10) * 5 + (12 / 8) * 3 x^2
         self.assertAllClose(tape.gradient(total, x), 12 + 6 + 18)
+
+    def test_a_teacher_s_share_does_not_weigh(self):
+        # Weights 1 / 4 and 1 / 2 are those of the labels' losses.
+        total = losses.with_exits(
+            [tf.constant(16.0), tf.constant(5.0), tf.constant(3.0)],
+            [tf.constant(1.0), tf.constant(4.0), tf.constant(2.0)])
+        self.assertAllClose(total, 16 + 5 / 4 + 3 / 2)
 
     def test_gradient_is_that_of_fixed_weights_numerically(self):
         x, small = 2.0, 1e-4
@@ -90,7 +97,7 @@ class WithExitsTest(tf.test.TestCase):
         with tf.GradientTape() as tape:
             variable = tf.Variable(x)
             total = losses.with_exits(
-                3 * variable**2, [5 * variable, variable**3])
+                [3 * variable**2, 5 * variable, variable**3])
         self.assertAllClose(
             tape.gradient(total, variable), numeric, rtol=1e-4)
 
@@ -100,7 +107,7 @@ class WithExitsTest(tf.test.TestCase):
         with tf.GradientTape() as tape:
             tape.watch(logits)
             loss = losses.cross_entropy(logits, tf.constant([0]))
-            total = losses.with_exits(tf.constant(2.0), [loss])
+            total = losses.with_exits([tf.constant(2.0), loss])
         self.assertAllEqual(loss, 0.0)
         self.assertTrue(np.isfinite(total.numpy()), total)
         self.assertAllInRange(tape.gradient(total, logits), -10.0, 10.0)
