@@ -10,8 +10,9 @@ from ddi_tf.report import wording
 
 _FLOPS = "mean MFLOPs per image (2 x MACs)"
 _ACCURACY = "test accuracy [%]"
-_ZOOM = 4  # percentage points below the best that the close-up shows,
+_ZOOM = 8  # percentage points below our best that the close-up shows,
 _LINE = 3  # if there are so many points of a line in it
+_MARGIN = 0.06  # round them, as a share of the axis
 
 # What rules are called in a legend.
 RULES = {"geometric": "geometric rule (MSDNet)",
@@ -66,19 +67,28 @@ def figures(groups):
                 wording.megaflops(group.opened.test_cost),
                 100 * group.opened.test_accuracy,
                 look._replace(line=":", filled=False)))
-    series += base_series(groups)
-    series += _static_series(groups[0].about.settings["data"]["name"])
+    ours = [*series, *base_series(groups)]
+    series = ours + _static_series(groups[0].about.settings["data"]["name"])
     found = [_figure("accuracy_flops", "Accuracy against FLOPs",
                      _caption(groups), groups, series)]
-    least = lines.zoomed(series, _ZOOM)
+    least = lines.zoomed(ours, _ZOOM)
     if least is not None and any(
-            np.sum(one.y >= least) >= _LINE for one in series):
+            np.sum(one.y >= least) >= _LINE for one in ours):
         found.append(_figure(
             "accuracy_flops_close", "The same, close up",
-            f"The upper end of the picture above: what lies within {_ZOOM} "
-            "percentage points of the best.", groups, series,
-            lambda axes: axes.set_ylim(bottom=least)))
+            f"The upper end of our lines: what lies within {_ZOOM} percentage "
+            "points of the best of them.", groups, series,
+            lambda axes: _close_up(axes, ours, least)))
     return found
+
+
+def _close_up(axes, series, least):
+    """Shows what of `lines.Series` lies at or above `least`."""
+    x = np.concatenate([one.x[one.y >= least] for one in series])
+    y = np.concatenate([one.high for one in series])
+    across = _MARGIN * np.ptp(x)
+    axes.set_xlim(x.min() - across, x.max() + across)
+    axes.set_ylim(least, y.max() + _MARGIN * (y.max() - least))
 
 
 def _figure(key, title, caption, groups, series, painter=lambda axes: None):
