@@ -75,8 +75,7 @@ def _caption(group, series):
 def section(groups):
     """`items.Section`."""
     there = [group for group in groups if group.has_exits]
-    texts = ["As in Figure 10 of the paper."] if there else []
-    texts += [f"{group.name} has no exits." for group in groups
-              if not group.has_exits]
+    texts = ("As in Figure 10 of the paper.",) if there else ()
+    texts += wording.without_exits(groups, "no ratio to choose")
     return items.Section("exit_ratio", "Accuracy against exit ratio",
-                         tuple(texts), tuple(map(figure, there)))
+                         texts, tuple(map(figure, there)))

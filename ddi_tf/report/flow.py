@@ -220,13 +220,11 @@ def _paint_points(drawing, group, flows, costs):
 
 def section(groups):
     """`items.Section`."""
-    texts, found = [], []
-    for group in groups:
+    texts = [*wording.without_exits(groups, "all images go to the head")]
+    found = []
+    for group in (group for group in groups if group.has_exits):
         points = group.first.points
-        if not group.has_exits:
-            texts.append(f"{group.name} has no exits: all images go to the "
-                         "head.")
-        elif not points:
+        if not points:
             texts.append(
                 f"{group.name} has no operating points yet: `python -m "
                 f"ddi_tf.choose --run={group.first.name}` chooses them.")

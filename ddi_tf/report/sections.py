@@ -8,6 +8,7 @@ from ddi_tf.report import items
 from ddi_tf.report import resources
 from ddi_tf.report import tables
 from ddi_tf.report import tradeoff
+from ddi_tf.report import wording
 
 _PROTOCOL = (
     "Every threshold was chosen on tune; test was read once, for the figures. "
@@ -51,8 +52,7 @@ def _searches(groups):
 def _of_exits(key, title, groups, make):
     """`items.Section` of the groups that have exits."""
     there = [group for group in groups if group.has_exits]
-    texts = tuple(f"{group.name} has no exits, so it has one cost and one "
-                  "accuracy." for group in groups if not group.has_exits)
+    texts = wording.without_exits(groups, "one cost and one accuracy")
     return items.Section(key, title, texts, make(there) if there else ())
 
 

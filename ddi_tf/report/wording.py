@@ -37,6 +37,20 @@ def shares(values, digits=1):
     return text if text == "–" else f"{text}%"
 
 
+def without_exits(groups, so):
+    """(sentence that names the groups without exits,), or ().
+
+    Args:
+        groups: `groups.Group`s.
+        so: what follows from it.
+    """
+    names = [group.name for group in groups if not group.has_exits]
+    if not names:
+        return ()
+    return (f"{listed(names)} {'has' if len(names) == 1 else 'have'} no exits: "
+            f"{so}.",)
+
+
 def origin(groups):
     """ "flops (2 seeds): commit 1a2b, seeds 0, 1. energy: ..."."""
     return " ".join(f"{group.name}: {_commits(group)}, {_seeds(group)}."
