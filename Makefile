@@ -25,7 +25,7 @@ demo: $(TRAIN)/installed
 
 test: $(TRAIN)/installed $(LITERT)/installed $(if $(PYTHON311),$(TFLITE)/installed)
 	@echo "--- everything, with TensorFlow and LiteRT"
-	$(TRAIN)/bin/python -m pytest -m "not slow"
+	$(TRAIN)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
 	@echo "--- the device package without TensorFlow, with LiteRT"
 	$(LITERT)/bin/python -m pytest tests/device
 ifneq ($(PYTHON311),)

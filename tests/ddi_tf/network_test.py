@@ -363,10 +363,9 @@ class GradientTest(tf.test.TestCase, parameterized.TestCase):
         net = _build()
         with tf.GradientTape() as tape:
             outputs = net(_images(3), training=True)
-            head, *exits = (
+            loss = losses.with_exits([
                 losses.cross_entropy(logits, tf.range(3))
-                for logits in (outputs.logits, *outputs.exit_logits))
-            loss = losses.with_exits(head, exits)
+                for logits in (outputs.logits, *outputs.exit_logits)])
         self._assert_all_non_zero(
             net.trainable_variables,
             tape.gradient(loss, net.trainable_variables))
