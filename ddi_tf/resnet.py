@@ -133,9 +133,7 @@ class ResidualBlock(tf_keras.layers.Layer):
         weight = self._weight(gate, mask)
         if weight is None:
             return full
-        # What comes in has passed a ReLU: another would only take time.
-        skipped = x if self.projection is None else tf.nn.relu(shortcut)
-        return weight * full + (1 - weight) * skipped
+        return weight * full + (1 - weight) * tf.nn.relu(shortcut)
 
     def skip(self, x):
         """What is left of the block when it does not run (inference)."""
