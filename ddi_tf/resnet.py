@@ -14,6 +14,7 @@ from ddi_tf import errors
 from ddi_tf import exits
 from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import skipping
 from ddi_tf import work
 
 STAGE_WIDTHS = (16, 32, 64)
@@ -114,7 +115,7 @@ class ResidualBlock(tf_keras.layers.Layer):
                 filters, 1, stride=stride, relu=False, name="projection")
 
     def call(self, x, gate=None, mask=None, training=False):
-        """Runs, skips, or mixes the two as the gradient needs it.
+        """Runs or skips, with the gradient that the gates learn from.
 
         Args:
             x: [B, H, W, C] float, >= 0.
@@ -129,11 +130,12 @@ class ResidualBlock(tf_keras.layers.Layer):
         gate, mask = (None if decision is None else tf.cast(decision, x.dtype)
                       for decision in (gate, mask))
         shortcut = self._shortcut(x, training)
-        full = tf.nn.relu(shortcut + self._residual(x, mask, training))
+        residual = self._residual(x, mask, training)
         weight = self._weight(gate, mask)
         if weight is None:
-            return full
-        return weight * full + (1 - weight) * tf.nn.relu(shortcut)
+            return tf.nn.relu(shortcut + residual)
+        return skipping.gated_sum(shortcut, residual, weight,
+                                  positive=self.projection is None)
 
     def skip(self, x):
         """What is left of the block when it does not run (inference)."""
