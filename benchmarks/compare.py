@@ -42,7 +42,7 @@ def main(argv):
     dataset = data_flags.load_of(settings)
     split = dataset.part(_SPLIT.value)
     bundle = bundle_lib.load(_BUNDLE.value)
-    content = bundling.whole(folder.load_network("base"))
+    content = bundling.whole(folder.load_network("base")).content
     with controller_lib.Controller(bundle) as controller:
         rows = measure(_ways(controller, content, bundle), split, bundle)
     result = {"run": str(folder.path), "commit": settings["commit"],

@@ -14,6 +14,7 @@ from absl import flags
 
 from converters import bundling
 from ddi_tf import network as network_lib
+from ddi_tf import subgraphs
 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder to write; must not exist.", required=True)
@@ -32,9 +33,10 @@ def main(argv):
     output.mkdir(parents=True)
     settings = {"data": {"label_names": [str(n) for n in range(10)],
                          "scaling": {"mean": [128.0] * 3, "std": [64.0] * 3}}}
-    bundling.write(network, settings, [], output / "bundle", max_variants=3)
+    bundling.write(network, settings, [], output / "bundle",
+                   subgraphs.every_set(3))
     (output / "monolith.tflite").write_bytes(
-        bundling.whole(network))
+        bundling.whole(network).content)
 
 
 if __name__ == "__main__":

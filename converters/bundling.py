@@ -1,59 +1,66 @@
-"""A trained run's network as a bundle: cut, converted, checked, written."""
+"""A network as a bundle: cut, converted, checked, written."""
 
 import hashlib
 import pathlib
 import shutil
 import tempfile
-
-import numpy as np
+import zlib
+from typing import NamedTuple
 
 from converters import flatbuffer
+from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import run_folder
 from ddi_tf import subgraphs
 from device import bundle as bundle_lib
 
+# Behind every graph's energy: of one chip with its memory, in picojoules.
+_ENERGY_MODEL, _PJ_PER_NJ = "horowitz", 1000
 
-def export(folder, output, max_variants, track=iter):
-    """Writes the bundle of a trained run; all of it or nothing.
+FLOAT32 = bundle_lib.Numbers("none", None)
+
+
+class Written(NamedTuple):
+    """What was written, or converted for it."""
+
+    bytes: int         # of all graphs
+    compressed: int    # of all graphs, each by DEFLATE (gzip)
+    difference: float  # largest relative one to Keras
+
+
+def check_absent(output):
+    """Raises ExportError if there is something at `output`."""
+    if pathlib.Path(output).exists():
+        raise errors.ExportError(
+            f"{output} exists already. Delete it, or give another --output.")
+
+
+def write(network, settings, operating_points, output, ways,
+          numbers=FLOAT32, track=iter):
+    """Writes the bundle of a network; all of it or nothing.
 
     Args:
-        folder: `run_folder.RunFolder` of a trained run.
+        network: `network.Network`; for int8 its ranges are found (`ranges`).
+        settings: dict with `data`: `label_names` and `scaling` (mean, std).
+        operating_points: list of dicts as `thresholds.point` makes them.
         output: path of the bundle, not existing.
-        max_variants: graphs per block, `subgraphs.cut`.
+        ways: how blocks can be run, as for `subgraphs.cut`.
+        numbers: `bundle.Numbers`.
         track: wraps the list of subgraphs, to show progress.
 
     Returns:
-        (bytes of all graphs, largest relative difference to Keras).
+        `Written`.
 
     Raises:
         ExportError: `output` exists, or a graph cannot be converted.
-        CheckpointError: the run has no readable checkpoint.
     """
     output = pathlib.Path(output)
-    if output.exists():
-        raise errors.ExportError(
-            f"{output} exists already. Delete it, or give another --output.")
-    settings = folder.settings
-    return write(folder.load_network(), settings, folder.operating_points,
-                 output, max_variants, track)
-
-
-def write(network, settings, operating_points, output, max_variants,
-          track=iter):
-    """`export`, for a network at hand.
-
-    Args:
-        network: `network.Network`.
-        settings: dict with `data`: `label_names` and `scaling` (mean, std).
-        operating_points: list of dicts as `thresholds.point` makes them.
-    """
-    output = pathlib.Path(output)
-    pieces = subgraphs.cut(network, max_variants)
-    converted = {piece.name: flatbuffer.convert(piece)
+    check_absent(output)
+    pieces = subgraphs.cut(network, ways)
+    converted = {piece.name: flatbuffer.convert(piece, numbers.kind)
                  for piece in track(pieces.graphs)}
     manifest = _manifest(settings, network, pieces, converted,
-                         operating_points)
+                         operating_points, numbers)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(
         prefix=f".{output.name}.", dir=output.parent))
@@ -66,22 +73,26 @@ def write(network, settings, operating_points, output, max_variants,
     except BaseException:
         shutil.rmtree(temporary)
         raise
-    return (sum(len(result.content) for result in converted.values()),
-            max(result.difference for result in converted.values()))
+    contents = [result.content for result in converted.values()]
+    return Written(
+        sum(map(len, contents)),
+        sum(len(zlib.compress(content, 9)) for content in contents),
+        max(result.difference for result in converted.values()))
 
 
-def whole(network):
-    """Bytes of the plain backbone as one .tflite: [1, H, W, 3] -> logits.
+def whole(network, kind="none"):
+    """`flatbuffer.Converted` of the plain backbone: [1, H, W, 3] -> logits.
 
     What a device without dynamic inference would run; for comparisons.
     """
     return flatbuffer.convert(subgraphs.Subgraph(
         "whole", "whole", network.base,
         {"images": (1, *network.config.image_shape)},
-        network.costs.base)).content
+        network.work.base), kind)
 
 
-def _manifest(settings, network, pieces, converted, operating_points):
+def _manifest(settings, network, pieces, converted, operating_points,
+              numbers):
     """The bundle's `bundle.Manifest`."""
     name = lambda graph: None if graph is None else graph.name
     steps = tuple(bundle_lib.Step(
@@ -92,6 +103,8 @@ def _manifest(settings, network, pieces, converted, operating_points):
         skippable=True, skip=name(step.skip), exit=name(step.exit))
         for step in pieces.steps)
     data = settings["data"]
+    energy_model = energy.model(
+        _ENERGY_MODEL, "int8" if numbers.kind == "int8" else "float32")
     return bundle_lib.Manifest(
         format_version=bundle_lib.FORMAT_VERSION,
         task="image classification",
@@ -101,8 +114,10 @@ def _manifest(settings, network, pieces, converted, operating_points):
             mean=tuple(data["scaling"]["mean"]),
             std=tuple(data["scaling"]["std"])),
         base_macs=network.costs.base,
+        numbers=numbers,
+        energy_model=_ENERGY_MODEL,
         plan=bundle_lib.Plan(pieces.stem.name, steps, pieces.head.name),
-        graphs=tuple(_graph(piece, converted[piece.name])
+        graphs=tuple(_graph(piece, converted[piece.name], energy_model)
                      for piece in pieces.graphs),
         operating_points=tuple(
             bundle_lib.OperatingPoint(
@@ -113,18 +128,10 @@ def _manifest(settings, network, pieces, converted, operating_points):
             commit=run_folder.commit(), settings=settings))
 
 
-def _graph(piece, result):
+def _graph(piece, result, energy_model):
     return bundle_lib.Graph(
         name=piece.name, role=piece.role, file=f"graphs/{piece.name}.tflite",
         sha256=hashlib.sha256(result.content).hexdigest(),
         bytes=len(result.content), macs=piece.macs,
-        inputs=_tensors(result.inputs, piece.inputs),
-        outputs=_tensors(result.outputs))
-
-
-def _tensors(details, names=None):
-    names = names or [f"output{index}" for index in range(len(details))]
-    return tuple(
-        bundle_lib.Tensor(name, tuple(int(n) for n in detail["shape"]),
-                          np.dtype(detail["dtype"]).name)
-        for name, detail in zip(names, details))
+        energy_nj=energy_model.energy(piece.work) / _PJ_PER_NJ,
+        inputs=result.inputs, outputs=result.outputs)

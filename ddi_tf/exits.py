@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from ddi_tf import layers
+from ddi_tf import quantization
 from ddi_tf import work
 
 # An exit sees its features on a grid of 4 x 4 cells, whatever the stage.
@@ -55,11 +56,14 @@ class Exit(tf_keras.layers.Layer):
     Args:
         channels: width of the features.
         classes: number of classes.
+
+    Attributes:
+        range: `quantization.Range` of its logits, or None.
     """
 
     def __init__(self, channels, classes, **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.classes = channels, classes
+        self.channels, self.classes, self.range = channels, classes, None
         self.conv = layers.ConvBN(channels, 3, name="conv")
         self.dense = tf_keras.layers.Dense(classes, name="dense")
 
@@ -69,7 +73,8 @@ class Exit(tf_keras.layers.Layer):
         if max(cell) > 1:
             features = tf.nn.avg_pool2d(features, cell, cell, "VALID")
         x = self.conv(features, training)
-        return self.dense(tf.reshape(x, [-1, GRID * GRID * self.channels]))
+        x = tf.reshape(x, [-1, GRID * GRID * self.channels])
+        return quantization.dense(self.dense, x, self.range)
 
     def work(self, height, width):
         """`work.Work` of one answer about [H, W, channels]."""
@@ -86,17 +91,25 @@ class Exit(tf_keras.layers.Layer):
 
 
 class Head(tf_keras.layers.Layer):
-    """The network's last answer: global average pool -> dense."""
+    """The network's last answer: global average pool -> dense.
+
+    Attributes:
+        pooled_range, range: `quantization.Range` of the pooled features and of
+            the logits, or None.
+    """
 
     def __init__(self, channels, classes, **kwargs):
         super().__init__(**kwargs)
         self.channels, self.classes = channels, classes
+        self.pooled_range = self.range = None
         self.dense = tf_keras.layers.Dense(classes, name="dense")
 
     def call(self, features, training=False):
         """[B, H, W, C] float -> [B, classes] logits."""
         del training  # same signature as Exit; nothing here depends on it
-        return self.dense(tf.reduce_mean(features, axis=[1, 2]))
+        pooled = quantization.rounded(
+            tf.reduce_mean(features, axis=[1, 2]), self.pooled_range)
+        return quantization.dense(self.dense, pooled, self.range)
 
     def work(self, height, width):
         """`work.Work` of one answer about [H, W, channels]."""

@@ -66,7 +66,7 @@ def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
             network, batches(feed, steps, dataset, advance), way)
 
 
-def reestimate_norms(network, batches, way="gated"):
+def reestimate_norms(network, batches, way="gated", parts=None):
     """Replaces every moving mean and variance by their mean over `batches`.
 
     Running averages follow weights that have since moved, and gates that have
@@ -79,10 +79,13 @@ def reestimate_norms(network, batches, way="gated"):
         way: "gated": the gates decide; "open": all runs, the gates are not
             asked; "base": nor are the exits. Only the batch norms of what is
             asked change.
+        parts: layers whose batch norms change; None: of all that are asked.
     """
-    forward, parts = _way(network, way)
-    norms = [layer for part in parts for layer in part.submodules
-             if isinstance(layer, tf_keras.layers.BatchNormalization)]
+    forward, asked = _way(network, way)
+    norms = _norms(asked if parts is None else parts)
+    # The forward moves them all.
+    kept = [(variable, tf.identity(variable)) for norm in _norms(asked)
+            for variable in (norm.moving_mean, norm.moving_variance)]
     # From 0, one update leaves (1 - momentum) times the batch's own.
     moving = [(variable, 1 - norm.momentum) for norm in norms
               for variable in (norm.moving_mean, norm.moving_variance)]
@@ -100,9 +103,16 @@ def reestimate_norms(network, batches, way="gated"):
     for images in batches:
         add(images)
         count += 1
+    for variable, value in kept:
+        variable.assign(value)
     if count:
         for total, (variable, _) in zip(sums, moving):
             variable.assign(total / count)
+
+
+def _norms(parts):
+    return [layer for part in parts for layer in part.submodules
+            if isinstance(layer, tf_keras.layers.BatchNormalization)]
 
 
 def _way(network, name):

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from ddi_tf import layers
+from ddi_tf import quantization
 from ddi_tf import work
 
 # Gates start a little open, so that warm-up only has to finish the job: a
@@ -70,6 +71,11 @@ class LayerGate(tf_keras.layers.Layer):
     Args:
         widths: the feature widths (channels) it will be asked about.
         hidden: size of the embedding and of the LSTM's state.
+
+    Attributes:
+        pooled_ranges: width -> `quantization.Range` of the pooled features.
+            What follows is float32 on any device: a few hundred MACs, and the
+            LSTM's state has no range of its own to be rounded in.
     """
 
     def __init__(self, widths, *, hidden=10, **kwargs):
@@ -77,6 +83,7 @@ class LayerGate(tf_keras.layers.Layer):
         if hidden <= 0:
             raise ValueError(f"`hidden` must be positive. Received: {hidden}")
         self.widths, self.hidden = tuple(widths), hidden
+        self.pooled_ranges = {}
         self.embed = {
             str(width): tf_keras.layers.Dense(
                 hidden, activation="relu", name=f"embed_{width}")
@@ -100,8 +107,10 @@ class LayerGate(tf_keras.layers.Layer):
             probability: [B, 1] float in (0, 1).
             state: [B, 2 * hidden] float, for the block after.
         """
-        pooled = tf.reduce_mean(features, axis=[1, 2])
-        embedded = self.embed[str(features.shape[-1])](pooled)
+        width = str(features.shape[-1])
+        pooled = quantization.rounded(tf.reduce_mean(features, axis=[1, 2]),
+                                      self.pooled_ranges.get(width))
+        embedded = self.embed[width](pooled)
         h, c = tf.split(state, 2, axis=1)
         output, (h, c) = self.cell(embedded, [h, c])
         return self.score(output), tf.concat([h, c], axis=1)
@@ -124,6 +133,10 @@ class ChannelGate(tf_keras.layers.Layer):
     Args:
         channels: width of the features it looks at.
         groups: decisions to make, one per group of channels, > 0.
+
+    Attributes:
+        pooled_range: `quantization.Range` of what is pooled, or None; the dense
+            layer behind it is float32 on any device.
     """
 
     def __init__(self, channels, groups, **kwargs):
@@ -131,6 +144,7 @@ class ChannelGate(tf_keras.layers.Layer):
         if groups <= 0:
             raise ValueError(f"`groups` must be positive. Received: {groups}")
         self.channels, self.groups = channels, groups
+        self.pooled_range = None
         self.conv = layers.ConvBN(channels, 3, stride=2, name="conv")
         self.score = tf_keras.layers.Dense(
             groups, activation="sigmoid", bias_initializer=_OPEN_BIAS,
@@ -139,7 +153,7 @@ class ChannelGate(tf_keras.layers.Layer):
     def call(self, features, training=False):
         """[B, H, W, C] float -> [B, groups] probabilities in (0, 1)."""
         pooled = tf.reduce_mean(self.conv(features, training), axis=[1, 2])
-        return self.score(pooled)
+        return self.score(quantization.rounded(pooled, self.pooled_range))
 
     def work(self, height, width):
         """`work.Work` of one decision on [H, W, channels]."""

@@ -6,6 +6,7 @@
 import json
 import math
 import pathlib
+import re
 
 import numpy as np
 
@@ -67,13 +68,9 @@ def table(network, medians):
     Raises:
         ConfigError: a graph of the network is not in the profile.
     """
-    def missing_from(cut):
-        return [graph.name for graph in cut.graphs if graph.name not in medians]
-
-    # A bundle with fewer variants has one graph for all masks.
-    cut = min((subgraphs.cut(network, most) for most in (len(medians), 1)),
-              key=lambda cut: len(missing_from(cut)))
-    if missing := missing_from(cut):
+    cut = subgraphs.cut(network, ways_in(medians))
+    if missing := [graph.name for graph in cut.graphs
+                   if graph.name not in medians]:
         raise errors.ConfigError(
             f"the latency profile has no {missing[0]} ({len(missing)} graphs "
             "are missing): it was measured on another network. Export this one "
@@ -90,6 +87,22 @@ def table(network, medians):
         runs=tuple(_run(step, time) for step in cut.steps),
         exits=tuple(time(step.exit) for step in cut.steps if step.exit),
         exit_after=network.costs.exit_after, head=time(cut.head))
+
+
+def ways_in(names):
+    """Ways to run a block (`subgraphs.cut`) of which graphs have these names.
+
+    Without a graph that takes all masks, there must be one for each.
+    """
+    def ways(block, groups):
+        pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
+        found = [tuple(map(int, match[1].split("_")))
+                 for match in map(pattern.fullmatch, names) if match]
+        if found and block.name not in names:
+            return subgraphs.every_set(2**groups)(block, groups)
+        return (*(subgraphs.Way(some, False) for some in found),
+                *subgraphs.masked(block, groups))
+    return ways
 
 
 def _run(step, time):

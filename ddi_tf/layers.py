@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import quantization
 from ddi_tf import work
 
 BATCH_NORM_MOMENTUM = 0.9
@@ -48,6 +49,9 @@ class ConvBN(tf_keras.layers.Layer):
         stride: step in both directions, in pixels.
         relu: whether the ReLU is applied.
 
+    Attributes:
+        range: `quantization.Range` of its output, or None.
+
     Input shape: [B, H, W, C] float.
     Output shape: [B, ceil(H / stride), ceil(W / stride), filters].
     """
@@ -58,6 +62,7 @@ class ConvBN(tf_keras.layers.Layer):
             raise ValueError(f"`filters` must be positive. Received: {filters}")
         self.filters, self.kernel_size = filters, kernel_size
         self.stride, self.relu = stride, relu
+        self.range = None
         self.conv = tf_keras.layers.Conv2D(
             filters, kernel_size, stride, "same", use_bias=False,
             kernel_initializer="he_normal", name="conv")
@@ -66,8 +71,12 @@ class ConvBN(tf_keras.layers.Layer):
             name="norm")
 
     def call(self, x, training=False):
-        x = self.norm(self.conv(x), training=training)
-        return tf.nn.relu(x) if self.relu else x
+        if quantization.rounds(self.range):
+            x = tf.nn.conv2d(x, tf.cast(self._kernel(), x.dtype), self.stride,
+                             "SAME")
+        else:
+            x = self.conv(x)
+        return self._activated(self.norm(x, training=training))
 
     def narrow(self, x, inputs=None, outputs=None):
         """Inference with some channels only; the others are not computed.
@@ -83,16 +92,31 @@ class ConvBN(tf_keras.layers.Layer):
         """
         inputs = range(self.conv.kernel.shape[2]) if inputs is None else inputs
         outputs = range(self.filters) if outputs is None else outputs
-        kernel = tf.gather(self.conv.kernel, list(inputs), axis=2)
-        kernel = tf.gather(kernel, list(outputs), axis=3)
         mean, variance, offset, scale = (
             tf.gather(weights, list(outputs)) for weights in (
                 self.norm.moving_mean, self.norm.moving_variance,
                 self.norm.beta, self.norm.gamma))
-        x = tf.nn.conv2d(x, kernel, self.stride, "SAME")
-        x = tf.nn.batch_normalization(
-            x, mean, variance, offset, scale, BATCH_NORM_EPSILON)
-        return tf.nn.relu(x) if self.relu else x
+        x = tf.nn.conv2d(
+            x, self._kernel(list(inputs), list(outputs)), self.stride, "SAME")
+        return self._activated(tf.nn.batch_normalization(
+            x, mean, variance, offset, scale, BATCH_NORM_EPSILON))
+
+    def _kernel(self, inputs=None, outputs=None):
+        """The kernel, or a part of it, rounded if the output is."""
+        kernel = self.conv.kernel
+        bounds = quantization.kernel_bounds(kernel)
+        if inputs is not None:
+            kernel = tf.gather(kernel, inputs, axis=2)
+        if outputs is not None:
+            kernel = tf.gather(kernel, outputs, axis=3)
+            bounds = tf.gather(bounds, outputs)
+        if quantization.rounds(self.range):
+            return quantization.rounded_kernel(kernel, bounds)
+        return kernel
+
+    def _activated(self, x):
+        return quantization.rounded(
+            tf.nn.relu(x) if self.relu else x, self.range)
 
     def work(self, height, width, channels):
         """`work.Work` for one [H, W, C] input."""

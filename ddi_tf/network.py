@@ -11,6 +11,7 @@ from ddi_tf import costs
 from ddi_tf import errors
 from ddi_tf import exits
 from ddi_tf import gates
+from ddi_tf import quantization
 from ddi_tf import resnet
 
 BACKBONES = {"resnet": resnet.build}
@@ -95,6 +96,10 @@ class Network(tf_keras.Model):
         config: `NetworkConfig`.
         precision: one of PRECISIONS, of stem and blocks; gates, exits and head
             compute in float32. Variables are float32 in any case.
+
+    Attributes:
+        rounding: `quantization.Rounding` of its int8 ranges; None: it has none
+            (`ranges.attach`).
     """
 
     def __init__(self, config, precision="float32", **kwargs):
@@ -103,7 +108,7 @@ class Network(tf_keras.Model):
             raise errors.ConfigError(
                 f"`model_backbone` must be one of {', '.join(BACKBONES)}. "
                 f"Received: {config.backbone}")
-        self.config = config
+        self.config, self.rounding, self.image_range = config, None, None
         with _policy(precision):
             backbone = BACKBONES[config.backbone](config)
         self.stem, self.blocks = backbone.stem, backbone.blocks
@@ -147,7 +152,7 @@ class Network(tf_keras.Model):
             `Outputs`.
         """
         train_gates = training if train_gates is None else train_gates
-        x = self.stem(images, training)
+        x = self.stem(quantization.rounded(images, self.image_range), training)
         walk = _Walk(self, tf.shape(images)[0], train_gates, decisions,
                      self._split(thresholds))
         exit_logits = []
@@ -162,7 +167,7 @@ class Network(tf_keras.Model):
 
     def base(self, images, training=False):
         """[B, C] logits of the plain backbone: no gate, no exit, all runs."""
-        x = self.stem(images, training)
+        x = self.stem(quantization.rounded(images, self.image_range), training)
         for block in self.blocks:
             x = block(x, training=training)
         return self.head(x, training)

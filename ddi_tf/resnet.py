@@ -14,6 +14,7 @@ from ddi_tf import errors
 from ddi_tf import exits
 from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import quantization
 from ddi_tf import skipping
 from ddi_tf import work
 
@@ -94,6 +95,10 @@ class ResidualBlock(tf_keras.layers.Layer):
         filters: channels of its output.
         stride: of its first convolution.
         mask_site: one of MASK_SITES.
+
+    Attributes:
+        in_range, range: `quantization.Range` of what it reads and of its
+            output, or None.
     """
 
     def __init__(self, in_shape, filters, *, stride, mask_site, **kwargs):
@@ -105,6 +110,7 @@ class ResidualBlock(tf_keras.layers.Layer):
         height, width, channels = in_shape
         self.in_shape, self.filters = tuple(in_shape), filters
         self.stride, self.mask_site = stride, mask_site
+        self.in_range = self.range = None
         self.out_shape = (layers.same_padding_size(height, stride),
                           layers.same_padding_size(width, stride), filters)
         self.conv1 = layers.ConvBN(filters, 3, stride=stride, name="conv1")
@@ -133,19 +139,22 @@ class ResidualBlock(tf_keras.layers.Layer):
         residual = self._residual(x, mask, training)
         weight = self._weight(gate, mask)
         if weight is None:
-            return tf.nn.relu(shortcut + residual)
-        return skipping.gated_sum(shortcut, residual, weight,
-                                  positive=self.projection is None)
+            return self._rounded(tf.nn.relu(shortcut + residual))
+        return self._rounded(skipping.gated_sum(
+            shortcut, residual, weight, positive=self.projection is None))
 
     def skip(self, x):
         """What is left of the block when it does not run (inference)."""
-        return x if self.projection is None else tf.nn.relu(self.projection(x))
+        if self.projection is None:
+            return x
+        return self._rounded(tf.nn.relu(self.projection(x)))
 
-    def run_groups(self, x, groups, total):
+    def run_groups(self, x, mask=None, *, groups, total):
         """The block with the inner channels of `groups` only (inference).
 
         Args:
             x: [B, H, W, C] float.
+            mask: [B, len(groups)] in {0, 1}: which of them are open; None: all.
             groups: ascending numbers of the groups to keep, at least one.
             total: how many groups there are.
 
@@ -157,9 +166,31 @@ class ResidualBlock(tf_keras.layers.Layer):
                              f"Received: mask_site={self.mask_site}")
         size = self.filters // total
         channels = [c for g in groups for c in range(g * size, (g + 1) * size)]
-        inner = self.conv1.narrow(x, outputs=channels)
+        inner = self._masked(self.conv1.narrow(x, outputs=channels), mask)
         residual = self.conv2.narrow(inner, inputs=channels)
-        return tf.nn.relu(self._shortcut(x, False) + residual)
+        return self._rounded(tf.nn.relu(self._shortcut(x, False) + residual))
+
+    @property
+    def convolutions(self):
+        """Its `layers.ConvBN`s."""
+        return [conv for conv in (self.conv1, self.conv2, self.projection)
+                if conv is not None]
+
+    def limit_ranges(self):
+        """Cuts the residual's range to what makes a difference in the sum.
+
+        R <= -S gives 0, and S + R beyond the output's range its end. A block
+        that no image runs has batch norms of nothing, and values of any size.
+        """
+        shortcut = (self.projection.range if self.projection
+                    else self.in_range)
+        self.conv2.range.limit(
+            -shortcut.high, self.range.high - shortcut.low)
+
+    @property
+    def keeps_features(self):
+        """Whether a skip hands on what came in."""
+        return self.projection is None
 
     @property
     def skip_work(self):
@@ -186,14 +217,25 @@ class ResidualBlock(tf_keras.layers.Layer):
             "both": costs.Run(read, first + inner + inner + write, second),
         }[self.mask_site]
 
+    def _rounded(self, x):
+        return quantization.rounded(x, self.range)
+
     def _shortcut(self, x, training):
         return x if self.projection is None else self.projection(x, training)
 
     def _residual(self, x, mask, training):
         inner = self.conv1(x, training)
-        if mask is not None and self.mask_site != "output":
-            inner *= expand(mask, self.filters)
+        if self.mask_site != "output":
+            inner = self._masked(inner, mask)
         return self.conv2(inner, training)
+
+    def _masked(self, inner, mask):
+        """[B, H, W, C] with the channels of closed groups at 0."""
+        if mask is None:
+            return inner
+        # In the range that it had: an open channel passes as it is.
+        return quantization.rounded(
+            inner * expand(mask, inner.shape[-1]), self.conv1.range)
 
     def _weight(self, gate, mask):
         """[B, 1, 1, 1 or filters] share of the full block, or None for all."""

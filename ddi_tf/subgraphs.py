@@ -8,6 +8,12 @@ import functools
 import itertools
 from typing import Callable, NamedTuple, Optional
 
+from ddi_tf import quantization
+from ddi_tf import work as work_lib
+
+# A mask is 0 or 1, at the ends of its range.
+_MASK_INTERVAL = (0.0, 1.0)
+
 
 class Subgraph(NamedTuple):
     """The smallest thing the device may decide about."""
@@ -17,15 +23,27 @@ class Subgraph(NamedTuple):
                         # head
     function: Callable  # of tensors, in the order of `inputs`; inference
     inputs: dict        # name -> shape, batch 1 first
-    macs: int
+    work: work_lib.Work
+    ranges: dict = {}   # name of an input -> `quantization.Range`, or None
+
+    @property
+    def macs(self):
+        return self.work.macs
+
+
+class Way(NamedTuple):
+    """Which channel groups a graph of a block computes."""
+
+    groups: tuple  # ascending
+    masked: bool   # takes a mask, so may run fewer of them
 
 
 class Variant(NamedTuple):
     """One way to run a block."""
 
     graph: Subgraph
-    groups: tuple  # channel groups that it computes, ascending
-    masked: bool   # takes a mask, so may run fewer
+    groups: tuple  # as of its `Way`
+    masked: bool
 
 
 class Step(NamedTuple):
@@ -63,84 +81,115 @@ class Cut(NamedTuple):
         return list({graph.name: graph for graph in everything}.values())
 
 
-def cut(network, max_variants):
+def cut(network, ways):
     """The `Cut` of a `network.Network`.
 
     Args:
         network: built.
-        max_variants: how many graphs a block may have. If every set of open
-            channel groups fits, each gets a graph that computes nothing else;
-            otherwise one graph computes all channels and takes the mask.
+        ways: function of a block and its number of channel groups that returns
+            the `Way`s to run it (`every_set`, `masked`).
     """
-    config, table = network.config, network.costs
-    images = {"images": (1, *config.image_shape)}
-    stem = Subgraph("stem", "stem", network.stem, images, table.stem)
-    steps = tuple(_step(network, index, max_variants)
+    config, table = network.config, network.work
+    stem = Subgraph("stem", "stem", network.stem,
+                    {"images": (1, *config.image_shape)}, table.stem,
+                    {"images": network.image_range})
+    steps = tuple(_step(network, index, ways)
                   for index in range(len(network.blocks)))
-    head = Subgraph("head", "head", network.head,
-                    _features(network.blocks[-1].out_shape), table.head)
+    last = network.blocks[-1]
+    head = Subgraph("head", "head", network.head, _features(last.out_shape),
+                    table.head, {"features": last.range})
     return Cut(stem, steps, head)
 
 
-def _step(network, index, max_variants):
-    block, table = network.blocks[index], network.costs
+def masked(block, groups):
+    """One graph per block, which takes a mask if there is a choice."""
+    del block
+    return (Way(tuple(range(groups)), groups > 1),)
+
+
+def every_set(most):
+    """A graph for each set of open groups, of blocks that have `most` at most.
+
+    It computes nothing else. Blocks with more sets are `masked`.
+    """
+    def ways(block, groups):
+        if not can_narrow(block, groups) or 2**groups - 1 > most:
+            return masked(block, groups)
+        return tuple(Way(subset, False) for size in range(1, groups + 1)
+                     for subset in itertools.combinations(range(groups), size))
+    return ways
+
+
+def can_narrow(block, groups):
+    """Whether there are graphs of a block that compute some groups only."""
+    return groups > 1 and block.mask_site == "inner"
+
+
+def way_work(network, index, way):
+    """`work.Work` of block number `index` run in a `Way`, shortcut included."""
+    block, run = network.blocks[index], network.work.runs[index]
+    total = groups_of(network, block)
+    skip = network.work.skips[index]
+    if len(way.groups) == total:
+        return sum(run, skip)
+    share = lambda cost, power: cost.share(len(way.groups)**power, total**power)
+    return skip + run.opened + share(run.linear, 1) + share(run.square, 2)
+
+
+def groups_of(network, block):
+    """How many channel groups gates decide about in a block."""
+    gate = network.channel_gates.get(block.name)
+    return gate.groups if gate else 1
+
+
+def _step(network, index, ways):
+    block, table = network.blocks[index], network.work
     inputs, after = _features(block.in_shape), _features(block.out_shape)
+    reads, leaves = {"features": block.in_range}, {"features": block.range}
     layer_gate = channel_gate = skip = exit_ = None
-    groups = 1
     if network.layer_gate is not None:
         state = network.layer_gate.initial_state(1)
         layer_gate = Subgraph(
             f"layer_gate_{block.in_shape[-1]}", "layer_gate",
             network.layer_gate, {**inputs, "state": tuple(state.shape)},
-            table.layer_gates[index])
+            table.layer_gates[index], reads)
     if block.name in network.channel_gates:
-        gate = network.channel_gates[block.name]
-        groups = gate.groups
-        channel_gate = Subgraph(f"{block.name}_channel_gate", "channel_gate",
-                                gate, inputs, table.channel_gates[index])
-    if table.skips[index]:
+        channel_gate = Subgraph(
+            f"{block.name}_channel_gate", "channel_gate",
+            network.channel_gates[block.name], inputs,
+            table.channel_gates[index], reads)
+    if not block.keeps_features:
         skip = Subgraph(f"{block.name}_skip", "skip", block.skip, inputs,
-                        table.skips[index])
+                        table.skips[index], reads)
     if block.name in network.exits:
         number = table.exit_after.index(index)
         exit_ = Subgraph(f"exit{number + 1}", "exit", network.exits[block.name],
-                         after, table.exits[number])
-    return Step(block.name, layer_gate, channel_gate, groups,
-                _variants(block, table.skips[index], table.runs[index], groups,
-                          inputs, max_variants), skip, exit_)
+                         after, table.exits[number], leaves)
+    groups = groups_of(network, block)
+    return Step(block.name, layer_gate, channel_gate, groups, tuple(
+        Variant(_block_graph(network, index, way), *way)
+        for way in ways(block, groups)), skip, exit_)
 
 
-def _variants(block, skip, run, groups, inputs, max_variants):
-    """The `Variant`s of a block with `groups` channel groups.
-
-    Args:
-        block: the block.
-        skip: MACs of its shortcut, which every variant computes.
-        run: `costs.Run` in MACs.
-        groups: how many channel groups.
-        inputs: name -> shape.
-        max_variants: as for `cut`.
-    """
-    full = skip + sum(run)
-    everything = tuple(range(groups))
-    if groups == 1:
-        return (Variant(Subgraph(block.name, "block", block, inputs, full),
-                        everything, False),)
-    if block.mask_site != "inner" or 2**groups - 1 > max_variants:
-        masked = Subgraph(
-            block.name, "block", lambda x, mask: block(x, mask=mask),
-            {**inputs, "mask": (1, groups)}, full)
-        return (Variant(masked, everything, True),)
-    subsets = itertools.chain.from_iterable(
-        itertools.combinations(everything, size)
-        for size in range(1, groups + 1))
-    return tuple(
-        Variant(Subgraph(
-            f"{block.name}_groups_{'_'.join(map(str, subset))}", "block",
-            functools.partial(
-                block.run_groups, groups=subset, total=groups),
-            inputs, skip + run.linear * len(subset) // groups), subset, False)
-        for subset in subsets)
+def _block_graph(network, index, way):
+    """The `Subgraph` that runs a block in one `Way`."""
+    block = network.blocks[index]
+    total = groups_of(network, block)
+    name, function = block.name, block
+    if len(way.groups) < total or (total > 1 and not way.masked):
+        name = f"{block.name}_groups_{'_'.join(map(str, way.groups))}"
+        function = functools.partial(
+            block.run_groups, groups=way.groups, total=total)
+    elif way.masked:
+        function = lambda x, mask: block(x, mask=mask)
+    inputs = _features(block.in_shape)
+    ranges = {"features": block.in_range}
+    if way.masked:
+        inputs = {**inputs, "mask": (1, len(way.groups))}
+        ranges["mask"] = network.rounding and quantization.Range(
+            network.rounding, _MASK_INTERVAL)
+    return Subgraph(name, "block", function, inputs,
+                    way_work(network, index, way), ranges)
 
 
 def _features(shape):

@@ -20,6 +20,14 @@ class Work(NamedTuple):
     def __add__(self, other):
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
+    # `sum` begins with 0.
+    def __radd__(self, other):
+        return self if other == 0 else other + self
+
+    def share(self, part, whole):
+        """`part / whole` of it, rounded down."""
+        return Work(*(count * part // whole for count in self))
+
 
 def dense(inputs, outputs):
     """`Work` of a dense layer with bias."""

@@ -16,7 +16,7 @@ from device import bundle_check
 from device import errors
 from device import typed_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 
 
@@ -27,6 +27,14 @@ class Tensor:
     name: str
     shape: tuple[int, ...]  # batch 1 first
     dtype: str              # numpy's name
+    # Of int8: value = scale (q - zero_point); None of float32.
+    scale: Optional[float] = None
+    zero_point: Optional[int] = None
+
+    @property
+    def encoding(self):
+        """What two tensors must have in common to hold the same bytes."""
+        return self.shape, self.dtype, self.scale, self.zero_point
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Graph:
     sha256: str
     bytes: int
     macs: int          # multiply-accumulates of one run
+    energy_nj: float   # modelled (`Manifest.energy_model`), nanojoules
     inputs: tuple[Tensor, ...]   # in the file's own order
     outputs: tuple[Tensor, ...]
 
@@ -49,7 +58,8 @@ class Variant:
 
     graph: str
     groups: tuple[int, ...]  # channel groups that it computes, ascending
-    masked: bool             # takes a mask [1, groups], so may run fewer
+    # Takes a mask [1, its own number of groups], so may run fewer of them.
+    masked: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +122,22 @@ class Provenance:
 
 
 @dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What the ranges of int8 graphs were found on."""
+
+    images: int        # of the tune split, or of training
+    saturated: float   # share of the features that lie beyond them, on others
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """What the graphs compute with."""
+
+    kind: str          # a key of bundle_check.NUMBERS
+    calibration: Optional[Calibration]  # of int8
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """manifest.json, typed."""
 
@@ -120,6 +146,8 @@ class Manifest:
     labels: tuple[str, ...]
     input: Input
     base_macs: int  # the plain backbone: no gates, no exits, everything run
+    numbers: Numbers
+    energy_model: str  # behind every graph's energy_nj
     plan: Plan
     graphs: tuple[Graph, ...]
     operating_points: tuple[OperatingPoint, ...]

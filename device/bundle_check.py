@@ -4,9 +4,11 @@ import hashlib
 import pathlib
 
 from device import errors
+from device import quantization
 
-# Of every tensor, in this version of the format.
-_DTYPE = "float32"
+# What graphs compute with: all in float32; weights kept as float16 or int8;
+# features in int8 too.
+NUMBERS = ("none", "float16", "dynamic", "int8")
 
 # Far more than any block has channels.
 _MOST_GROUPS = 1 << 16
@@ -62,12 +64,12 @@ def _inside(folder, file):
 
 
 class _Checker:
-    """Follows the features' shape through the plan."""
+    """Follows the features through the plan."""
 
     def __init__(self, path, manifest):
         self._path, self._manifest = path, manifest
         self._graphs = {graph.name: graph for graph in manifest.graphs}
-        self._state = None  # shape of the layer gates' state
+        self._state = None  # the layer gates', as a tensor
 
     def run(self):
         manifest = self._manifest
@@ -76,11 +78,10 @@ class _Checker:
                              "names of operating points")
         for graph in manifest.graphs:
             self._require(
-                graph.role in ROLES and graph.macs >= 0 and graph.inputs
+                graph.role in ROLES and graph.macs >= 0
+                and graph.energy_nj >= 0 and graph.inputs
                 and graph.outputs, f"graph {graph.name} is malformed")
-            dtypes = [t.dtype for t in (*graph.inputs, *graph.outputs)]
-            self._require(set(dtypes) == {_DTYPE}, f"graph {graph.name}: "
-                          f"expected {_DTYPE} tensors, found {dtypes}")
+            self._tensors(graph)
         self._require(manifest.base_macs > 0, "base_macs: expected a positive "
                       f"number, found {manifest.base_macs}")
         self._require(
@@ -89,13 +90,13 @@ class _Checker:
             and len(manifest.input.std) == manifest.input.shape[-1]
             and all(value > 0 for value in manifest.input.std),
             "the input's shape, mean and std do not fit together")
-        shape = self._graph(
-            manifest.plan.stem, "stem", (1, *manifest.input.shape))
+        self._numbers(manifest.numbers)
+        features = self._stem(manifest.plan.stem)
         self._require_unique(
             (step.name for step in manifest.plan.steps), "step names")
         for step in manifest.plan.steps:
-            shape = self._step(step, shape)
-        self._answer(manifest.plan.head, "head", shape)
+            features = self._step(step, features)
+        self._answer(manifest.plan.head, "head", features)
         # Features are handed on as the graph that made them left them, so it
         # must not run again for the same image.
         self._require_unique(
@@ -104,34 +105,63 @@ class _Checker:
              if name is not None), "graphs of blocks")
         self._points()
 
-    def _step(self, step, shape):
-        """Checks one step; returns the shape of the features after it."""
-        self._gates(step, shape)
+    def _tensors(self, graph):
+        for tensor in (*graph.inputs, *graph.outputs):
+            scale, zero_point = tensor.scale, tensor.zero_point
+            is_float = (tensor.dtype == "float32" and scale is None
+                        and zero_point is None)
+            is_int8 = tensor.dtype == "int8" and None not in (
+                scale, zero_point) and scale > 0 and (
+                quantization.LOWEST <= zero_point <= quantization.HIGHEST)
+            self._require(
+                is_float or is_int8, f"graph {graph.name}: expected float32 "
+                "tensors, or int8 with a scale > 0 and a zero point from -128 "
+                f"to 127, found {tensor}")
+
+    def _numbers(self, numbers):
+        self._require(numbers.kind in NUMBERS, "numbers: expected one of "
+                      f"{', '.join(NUMBERS)}, found {numbers.kind}")
+        self._require(
+            (numbers.kind == "int8") == (numbers.calibration is not None),
+            "numbers: a calibration belongs to int8, and to nothing else")
+
+    def _stem(self, name):
+        """Checks the stem; returns its output."""
+        graph = self._named(name, "stem")
+        expected = [(1, *self._manifest.input.shape)]
+        found = [tensor.shape for tensor in graph.inputs]
+        self._require(found == expected, f"graph {name}: expected inputs "
+                      f"{expected}, found {found}")
+        return graph.outputs[0]
+
+    def _step(self, step, features):
+        """Checks one step; returns the features after it, as a tensor."""
+        self._gates(step, features)
         self._require(
             1 <= step.groups <= _MOST_GROUPS and step.variants,
             f"step {step.name}: expected at least one variant and 1 to "
             f"{_MOST_GROUPS} groups, found {len(step.variants)} and "
             f"{step.groups}")
-        after = {self._variant(step, variant, shape)
-                 for variant in step.variants}
+        after = [self._variant(step, variant, features)
+                 for variant in step.variants]
         self._variants(step)
         if step.skip is not None:
-            after.add(self._graph(step.skip, "skip", shape))
+            after.append(self._graph(step.skip, "skip", features))
         elif step.skippable:
-            after.add(shape)
+            after.append(features)
         self._require(
             step.skippable or not (
                 step.skip or step.layer_gate or step.channel_gate),
             f"step {step.name} cannot be skipped, yet has a gate or a skip")
-        self._require(len(after) == 1,
-                      f"step {step.name} leaves features of different shapes: "
-                      f"{sorted(after)}")
-        after = after.pop()
+        encodings = {tensor.encoding for tensor in after}
+        self._require(len(encodings) == 1, f"step {step.name} leaves features "
+                      "that differ in shape, type or scale: "
+                      f"{sorted(encodings, key=str)}")
         if step.exit is not None:
-            self._answer(step.exit, "exit", after)
-        return after
+            self._answer(step.exit, "exit", after[0])
+        return after[0]
 
-    def _variant(self, step, variant, shape):
+    def _variant(self, step, variant, features):
         where = f"variant {variant.graph} of step {step.name}"
         groups = variant.groups
         self._require(
@@ -139,8 +169,8 @@ class _Checker:
             and 0 <= groups[0] and groups[-1] < step.groups,
             f"{where} has groups {groups}, expected some of 0 to "
             f"{step.groups - 1}, ascending")
-        extra = ((1, step.groups),) if variant.masked else ()
-        return self._graph(variant.graph, "block", shape, *extra)
+        extra = ((1, len(groups)),) if variant.masked else ()
+        return self._graph(variant.graph, "block", features, *extra)
 
     def _variants(self, step):
         """Whatever groups the gate opens, some variant must run them."""
@@ -155,20 +185,24 @@ class _Checker:
             f"step {step.name}: expected a masked variant with all groups, or "
             f"one for each set of them, found only {sorted(exact)}")
 
-    def _gates(self, step, shape):
+    def _gates(self, step, features):
         if step.layer_gate is not None:
             graph = self._named(step.layer_gate, "layer_gate")
             shapes = [tensor.shape for tensor in graph.outputs]
             self._require(len(shapes) == 2 and shapes[0] == (1, 1),
                           f"graph {graph.name}: expected a probability [1, 1] "
                           f"and a state, found outputs {shapes}")
-            self._state = self._state or shapes[1]
-            self._require(shapes[1] == self._state,
-                          f"graph {graph.name}: expected a state of shape "
-                          f"{self._state}, found {shapes[1]}")
-            self._graph(step.layer_gate, "layer_gate", shape, self._state)
+            state = graph.outputs[1]
+            self._state = self._state or state
+            self._require(state.dtype == "float32" and shapes[1]
+                          == self._state.shape, f"graph {graph.name}: expected "
+                          f"a float32 state of shape {self._state.shape}, found "
+                          f"{state.dtype} of {shapes[1]}")
+            self._graph(step.layer_gate, "layer_gate", features,
+                        self._state.shape)
         if step.channel_gate is not None:
-            found = self._graph(step.channel_gate, "channel_gate", shape)
+            found = self._graph(
+                step.channel_gate, "channel_gate", features).shape
             self._require(found == (1, step.groups),
                           f"graph {step.channel_gate}: expected "
                           f"[1, {step.groups}] probabilities, found {found}")
@@ -177,20 +211,32 @@ class _Checker:
                           f"step {step.name} has {step.groups} channel groups "
                           "but no gate that chooses among them")
 
-    def _answer(self, name, role, shape):
-        found = self._graph(name, role, shape)
+    def _answer(self, name, role, features):
+        found = self._graph(name, role, features).shape
         expected = (1, len(self._manifest.labels))
         self._require(found == expected,
                       f"graph {name}: expected logits of shape {expected}, one "
                       f"per label, found {found}")
 
-    def _graph(self, name, role, *inputs):
-        """Checks a graph's role and inputs; returns its output's shape."""
+    def _graph(self, name, role, features, *others):
+        """Checks a graph's role and inputs; returns its first output.
+
+        Args:
+            features: `bundle.Tensor` that its first input is handed.
+            *others: shapes of its other inputs.
+        """
         graph = self._named(name, role)
+        expected = (features.shape, *others)
         found = tuple(tensor.shape for tensor in graph.inputs)
-        self._require(found == inputs, f"graph {name}: expected inputs "
-                      f"{inputs}, found {found}")
-        return graph.outputs[0].shape
+        self._require(found == expected, f"graph {name}: expected inputs "
+                      f"{expected}, found {found}")
+        own = graph.inputs[0]
+        self._require(
+            own.encoding == features.encoding, f"graph {name} reads features "
+            f"as {own.dtype} (scale {own.scale}, zero point {own.zero_point}), "
+            f"but they are {features.dtype} (scale {features.scale}, zero "
+            f"point {features.zero_point})")
+        return graph.outputs[0]
 
     def _named(self, name, role):
         graph = self._graphs.get(name)

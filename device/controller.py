@@ -5,20 +5,17 @@ channels -> exit test (Dual Dynamic Inference, Section 3).
 """
 
 import dataclasses
-import functools
 import math
 import time
-from typing import NamedTuple
 
 import numpy as np
 
 from device import budget
 from device import errors
+from device import plan as plan_lib
+from device import quantization
 from device import runtime
-
-# What a block ran with: the open channel groups, ascending; () is a skip.
-SKIPPED = ()
-
+from device.plan import SKIPPED
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -32,51 +29,6 @@ class Answer:
     path: tuple                 # per block passed: open groups, or SKIPPED
     macs: int                   # everything executed, gates and exits included
     latency_ms: float
-
-
-class _Node(NamedTuple):
-    """A graph and what running it costs."""
-
-    name: str
-    graph: object
-    macs: int
-
-
-class _Block:
-    """A `bundle.Step` with its graphs and prices at hand.
-
-    Args:
-        step: `bundle.Step`.
-        prices: `budget.StepCosts`.
-        reserve: MACs to keep for the way to an answer behind the block.
-        onward: MACs of the cheapest way to the answer after the block's exit.
-        nodes: graph name -> `_Node`.
-    """
-
-    def __init__(self, step, prices, reserve, onward, nodes):
-        self.step, self.prices = step, prices
-        self.reserve, self.onward = reserve, onward
-        self.layer_gate = nodes.get(step.layer_gate)
-        self.channel_gate = nodes.get(step.channel_gate)
-        self.variants = tuple(nodes[v.graph] for v in step.variants)
-        self.skip, self.exit = nodes.get(step.skip), nodes.get(step.exit)
-        # Few sets of groups occur; bounded, since a block can have many.
-        self.choose = functools.lru_cache(maxsize=1024)(self._choose)
-
-    def _choose(self, groups):
-        """Index of the cheapest variant that runs `groups`; None for SKIPPED.
-
-        Raises:
-            ValueError: `groups` is no ascending tuple of the block's groups.
-        """
-        if groups == SKIPPED:
-            return None
-        if list(groups) != sorted(set(groups) & set(range(self.step.groups))):
-            raise ValueError(
-                "`forced` needs an ascending tuple of groups below "
-                f"{self.step.groups} for {self.step.name}. Received: {groups}")
-        return budget.cheapest_variant(
-            self.step.variants, self.prices.variants, groups)
 
 
 class Controller:
@@ -96,22 +48,24 @@ class Controller:
         self._exits = bundle.exits
         self.costs = budget.costs(bundle.manifest.plan, bundle.graphs)
         nodes = {
-            name: _Node(name, make_graph(spec, bundle.content(name)), spec.macs)
+            name: plan_lib.Node(name, make_graph(spec, bundle.content(name)), spec.macs)
             for name, spec in bundle.graphs.items()}
         plan = bundle.manifest.plan
         self.stem, self.head = nodes[plan.stem], nodes[plan.head]
         self.blocks = tuple(
-            _Block(*step, nodes) for step in zip(
+            plan_lib.Block(*step, nodes, bundle.graphs) for step in zip(
                 plan.steps, self.costs.steps, self.costs.to_answer,
                 self.costs.past_exit, strict=True))
         self.state_shape = next(
             (spec.outputs[1].shape for spec in bundle.graphs.values()
              if spec.role == "layer_gate"), None)
         settings = bundle.manifest.input
-        # As large as an image: numpy is slow at spreading three channels.
-        self._mean, self._std = (
-            np.full(settings.shape, values, np.float32)
-            for values in (settings.mean, settings.std))
+        table = quantization.pixels(
+            settings, bundle.graphs[plan.stem].inputs[0])
+        # A pixel's place in the table, as far as its channel decides.
+        self._table = table.ravel()
+        self._rows = np.full(
+            settings.shape, np.arange(len(table)) * table.shape[1], np.intp)
 
     def __enter__(self):
         return self
@@ -153,8 +107,8 @@ class Controller:
             1e3 * (time.perf_counter() - started))
 
     def prepare(self, image):
-        """[1, H, W, 3] float32: the stem's input for one image."""
-        return ((image.astype(np.float32) - self._mean) / self._std)[np.newaxis]
+        """[1, H, W, 3], float32 or int8: the stem's input for one image."""
+        return self._table.take(self._rows + image)[np.newaxis]
 
     def _check(self, image, thresholds, forced):
         if self.stem is None:
@@ -200,11 +154,9 @@ class _Walk:
             groups, choice = self._decide(block, features)
             self.path.append(groups)
             if choice is not None:
-                mask = ()
-                if block.step.variants[choice].masked:
-                    mask = (_mask(groups, block.step.groups),)
                 features = self._execute(
-                    block.variants[choice], features, *mask).view()
+                    block.variants[choice], features,
+                    *block.masks(choice, groups)).view()
             elif block.skip is not None:
                 features = self._execute(block.skip, features).view()
             if block.exit is not None:
@@ -272,13 +224,6 @@ class _Walk:
     @property
     def _left(self):
         return self._limit - self.spent
-
-
-def _mask(groups, total):
-    """[1, total] float32: 1 where a group is open."""
-    mask = np.zeros([1, total], np.float32)
-    mask[0, list(groups)] = 1
-    return mask
 
 
 def softmax(logits):

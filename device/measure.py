@@ -132,12 +132,8 @@ class _Rounds:
 
     def _variant(self, block, index, features):
         """Features behind one variant of a block."""
-        variant, mask = block.step.variants[index], ()
-        if variant.masked:
-            mask = np.zeros([1, block.step.groups], np.float32)
-            mask[0, list(variant.groups)] = 1
-            mask = (mask,)
-        return self._timed(_view, block.variants[index], features, *mask)
+        masks = block.masks(index, block.step.variants[index].groups)
+        return self._timed(_view, block.variants[index], features, *masks)
 
     def _timed(self, take, node, *inputs):
         """What `take` gets from a graph that has run; its time is noted."""

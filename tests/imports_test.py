@@ -16,8 +16,9 @@ _ALLOWED = {
 }
 _GUARDED = set.union(*_ALLOWED.values())
 
-# Of the device, converters see the bundle's format and its errors.
-_FORMAT = {"bundle", "errors"}
+# Of the device, converters see the bundle's format (what int8 numbers stand for
+# is part of it) and its errors.
+_FORMAT = {"bundle", "errors", "quantization"}
 
 
 def imports(path):

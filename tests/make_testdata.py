@@ -19,6 +19,7 @@ from converters import bundling
 from ddi_tf import data
 from ddi_tf import run_folder
 from ddi_tf import sources
+from ddi_tf import subgraphs
 from ddi_tf import traces
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -32,7 +33,8 @@ def main(argv):
     folder = run_folder.RunFolder(_RUN.value)
     bundle = _FOLDER / "digits_resnet8"
     shutil.rmtree(bundle, ignore_errors=True)
-    bundling.export(folder, bundle, max_variants=3)
+    bundling.write(folder.load_network(), folder.settings,
+                   folder.operating_points, bundle, subgraphs.every_set(3))
     dataset = sources.load("digits")
     split = data.Split(*(values[:_IMAGES] for values in dataset.test))
     result = traces.Tracer(

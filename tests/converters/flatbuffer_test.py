@@ -8,10 +8,11 @@ from ddi_tf import errors
 from ddi_tf import gates
 from ddi_tf import layers
 from ddi_tf import subgraphs
+from ddi_tf import work
 
 
 def subgraph(function, **inputs):
-    return subgraphs.Subgraph("piece", "block", function, inputs, macs=0)
+    return subgraphs.Subgraph("piece", "block", function, inputs, work.Work())
 
 
 class FlatbufferTest(tf.test.TestCase):
@@ -30,9 +31,9 @@ class FlatbufferTest(tf.test.TestCase):
         gate = gates.LayerGate([4])
         result = flatbuffer.convert(subgraph(
             gate, features=(1, 8, 8, 4), state=(1, 20)))
-        self.assertEqual([d["name"] for d in result.inputs],
+        self.assertEqual([d.name for d in result.inputs],
                          ["features", "state"])
-        self.assertEqual([tuple(d["shape"]) for d in result.outputs],
+        self.assertEqual([d.shape for d in result.outputs],
                          [(1, 1), (1, 20)])
 
     def test_a_graph_that_computes_something_else_is_refused(self):

@@ -14,6 +14,7 @@ from converters import bundling
 from ddi_tf import data
 from ddi_tf import network as network_lib
 from ddi_tf import thresholds as thresholds_lib
+from ddi_tf import subgraphs
 from ddi_tf import traces
 from device import bundle as bundle_lib
 from device import controller as controller_lib
@@ -68,7 +69,8 @@ def controller_of(network, points=(), max_variants=3):
     """A `Controller` of the exported network."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "bundle"
-        bundling.write(network, _SETTINGS, points, path, max_variants)
+        bundling.write(network, _SETTINGS, points, path,
+                       subgraphs.every_set(max_variants))
         return controller_lib.Controller(bundle_lib.load(path))
 
 

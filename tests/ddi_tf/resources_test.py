@@ -24,7 +24,7 @@ class ResourcesTest(tf.test.TestCase, parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        graphs = subgraphs.cut(self.net, max_variants=3).graphs
+        graphs = subgraphs.cut(self.net, subgraphs.every_set(3)).graphs
         self.medians = {graph.name: 0.5 for graph in graphs}
         self.profile = self.create_tempfile("profile.json", json.dumps({
             "graphs": [{"name": name, "median_ms": median}

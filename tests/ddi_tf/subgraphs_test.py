@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import network
 from ddi_tf import subgraphs
+from ddi_tf import work
 
 _SETTINGS = (
     ("inner_of_two_groups", {}, 3),
@@ -39,7 +40,7 @@ def _network(**settings):
 
 def _cut(max_variants, **settings):
     net = _network(**settings)
-    return net, subgraphs.cut(net, max_variants)
+    return net, subgraphs.cut(net, subgraphs.every_set(max_variants))
 
 
 def _traced_macs(graph):
@@ -166,7 +167,7 @@ class MacsTest(tf.test.TestCase, parameterized.TestCase):
             y = tf.nn.depthwise_conv2d(x, wide, [1, 2, 2, 1], "SAME")
             y = tf.nn.conv2d(y, kernel, 1, "SAME")
             return tf.matmul(tf.reshape(y, [1, 24]), tf.ones([24, 5]))
-        graph = subgraphs.Subgraph("", "", function, {"x": (1, 3, 6, 2)}, 0)
+        graph = subgraphs.Subgraph("", "", function, {"x": (1, 3, 6, 2)}, work.Work())
         self.assertEqual(
             _traced_macs(graph), 6 * 9 * 2 + 6 * 9 * 2 * 4 + 24 * 5)
 

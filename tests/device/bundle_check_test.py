@@ -40,6 +40,12 @@ def outputs(name, *shapes):
     return graph(name, outputs=fakes.tensors(*shapes))
 
 
+def int8(scale, zero_point):
+    """Features in int8."""
+    return fakes.tensors(fakes.FEATURES, dtype="int8", scale=scale,
+                         zero_point=zero_point)
+
+
 def input_(**changes):
     return dataclasses.replace(
         GOOD, input=dataclasses.replace(GOOD.input, **changes))
@@ -134,11 +140,12 @@ class RefusedTest(parameterized.TestCase):
         ("stem", outputs("stem", WIDE),
          r"expected inputs .*2, 8.*found .*2, 4"),
         ("ways", outputs("block0_way1", WIDE),
-         r"step block0 leaves features of different shapes: .*2, 4.*2, 8"),
+         r"step block0 leaves features that differ in shape, type or scale: "
+         r".*2, 4.*2, 8"),
         ("skip", outputs("block0_skip", WIDE),
-         "step block0 leaves features of different shapes"),
+         "step block0 leaves features that differ in shape"),
         ("identity", outputs("block1_way0", WIDE),
-         "step block1 leaves features of different shapes"),
+         "step block1 leaves features that differ in shape"),
         ("fixed", outputs("block2_way0", WIDE),
          r"graph head: expected inputs .*2, 8.*found .*2, 4"),
         ("exit", outputs("block0_exit", (1, 4)),
@@ -154,8 +161,8 @@ class RefusedTest(parameterized.TestCase):
         ("layer_gate_alone", outputs("block0_layer_gate", (1, 1)),
          r"a state, found outputs \[\(1, 1\)\]"),
         ("states", outputs("block1_layer_gate", (1, 1), (1, 5)),
-         r"graph block1_layer_gate: expected a state of shape \(1, 2\), found "
-         r"\(1, 5\)"))
+         r"graph block1_layer_gate: expected a float32 state of shape \(1, 2\), "
+         r"found float32 of \(1, 5\)"))
     def test_outputs_must_be_what_comes_next(self, manifest, message):
         self.assert_refused(manifest, message)
 
@@ -216,10 +223,36 @@ class RefusedTest(parameterized.TestCase):
             GOOD, operating_points=2 * GOOD.operating_points)
         self.assert_refused(twice, "names of operating points are not unique")
 
+    @parameterized.named_parameters(
+        ("no_scale", int8(None, 0)), ("no_zero_point", int8(0.5, None)),
+        ("scale_of_nothing", int8(0.0, 0)), ("zero_point", int8(0.5, 128)),
+        ("scaled_float", fakes.tensors(fakes.FEATURES, scale=1.0)),
+        ("other_type", fakes.tensors(fakes.FEATURES, dtype="float64")))
+    def test_tensors_are_float32_or_int8_with_a_scale(self, tensors):
+        self.assert_refused(
+            graph("block0_skip", inputs=tensors),
+            "graph block0_skip: expected float32 tensors, or int8 with a scale")
+
     def test_types_must_connect_too(self):
-        integers = fakes.tensors(fakes.FEATURES, dtype="int8")
-        self.assert_refused(graph("block0_skip", inputs=integers),
-                            "graph block0_skip: expected .*float32.*int8")
+        self.assert_refused(
+            graph("block0_skip", inputs=int8(0.5, 3)),
+            r"block0_skip reads features as int8 \(scale 0\.5, zero point 3\), "
+            "but they are float32")
+
+    def test_scales_must_connect_too(self):
+        manifest = GOOD
+        for name in ("block2_way0", "head"):
+            manifest = fakes.with_graph(manifest, name, inputs=int8(0.5, 3))
+        manifest = fakes.with_graph(
+            manifest, "block2_way0", outputs=int8(0.25, 3))
+        with self.assertRaisesRegex(errors.BundleError, "block2_way0 reads"):
+            bundle_check.check("toy/manifest.json", manifest)
+
+    @parameterized.parameters(("int8", None), ("int4", None),
+                              ("none", bundle.Calibration(50, 0.0)))
+    def test_a_calibration_belongs_to_int8(self, kind, calibration):
+        self.assert_refused(dataclasses.replace(
+            GOOD, numbers=bundle.Numbers(kind, calibration)), "numbers: ")
 
     @parameterized.parameters(0, -1)
     def test_the_base_network_must_cost_something(self, macs):

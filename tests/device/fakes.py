@@ -64,7 +64,8 @@ def manifest(blocks=(), *, stem=1, head=1, thresholds=None):
         format_version=bundle.FORMAT_VERSION, task="image classification",
         labels=LABELS, input=bundle.Input(IMAGE, (10.0, 20.0, 30.0),
                                           (2.0, 4.0, 5.0)),
-        base_macs=1000, plan=bundle.Plan("stem", tuple(steps), "head"),
+        base_macs=1000, numbers=bundle.Numbers("none", None),
+        energy_model="horowitz", plan=bundle.Plan("stem", tuple(steps), "head"),
         graphs=tuple(graphs), operating_points=points,
         provenance=bundle.Provenance("0123abc", {"seed": 0, "gates": [True]}))
 
@@ -94,9 +95,10 @@ def with_step(manifest_, index, /, **changes):
         manifest_.plan, steps=tuple(steps)))
 
 
-def tensors(*shapes, dtype="float32"):
+def tensors(*shapes, dtype="float32", scale=None, zero_point=None):
     """`bundle.Tensor`s of these shapes."""
-    return tuple(bundle.Tensor(f"tensor{index}", tuple(shape), dtype)
+    return tuple(bundle.Tensor(f"tensor{index}", tuple(shape), dtype, scale,
+                               zero_point)
                  for index, shape in enumerate(shapes))
 
 
@@ -107,7 +109,7 @@ def _step(name, block):
     graphs = {role: _graph(f"{name}_{role}", role, cost, block.groups)
               for role, cost in costs.items() if cost is not None}
     ways = [(_graph(f"{name}_way{index}", "block", cost,
-                    block.groups if masked else None),
+                    len(groups) if masked else None),
              groups, masked)
             for index, (cost, groups, masked) in enumerate(block.variants)]
     step = bundle.Step(
@@ -132,7 +134,7 @@ def _graph(name, role, macs, groups=None):
     content = _content(name)
     return bundle.Graph(
         name, role, f"graphs/{name}.tflite",
-        hashlib.sha256(content).hexdigest(), len(content), macs,
+        hashlib.sha256(content).hexdigest(), len(content), macs, 0.5 * macs,
         tensors(*inputs), tensors(*outputs))
 
 

@@ -1,0 +1,212 @@
+"""Gives a network's activations their int8 ranges, and finds those on images.
+
+Ranges are found on the way that the device goes: what a gate closes is not run,
+so a block never counts images that pass it by.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ddi_tf import data
+from ddi_tf import errors
+from ddi_tf import finish
+from ddi_tf import quantization
+from ddi_tf import subgraphs
+
+# Fewer images than this say little about what others do.
+LEAST_IMAGES = 32
+
+_BATCH_SIZE = 100
+
+
+class Found(NamedTuple):
+    """What the ranges were found on, and what lies beyond them."""
+
+    images: int        # that they were found on
+    saturated: float   # share of the activations of other images beyond them
+    worst: str         # the range with the largest share
+    worst_share: float
+
+
+def attach(network, scaling):
+    """Gives every layer of `network` its ranges; off until they are found.
+
+    Blocks between which features keep their shape share one: a skip hands on
+    what came in.
+
+    Args:
+        network: `network.Network` without ranges.
+        scaling: `data.Scaling` of its images.
+    """
+    rounding = network.rounding = quantization.Rounding()
+    new = lambda name: quantization.Range(rounding, name=f"{name}_range")
+    network.image_range = quantization.Range(
+        rounding, _image_interval(scaling), name="image_range")
+    features = network.stem.range = new("stage1")
+    stages = 1
+    for block in network.blocks:
+        block.in_range = features
+        if not block.keeps_features:
+            stages += 1
+            features = new(f"stage{stages}")
+        block.range = features
+        for conv in block.convolutions:
+            conv.range = new(f"{block.name}_{conv.name}")
+    for name, gate in network.channel_gates.items():
+        gate.conv.range = new(f"{name}_channel_gate_conv")
+        gate.pooled_range = new(f"{name}_channel_gate_pooled")
+    if network.layer_gate is not None:
+        network.layer_gate.pooled_ranges = {
+            width: new(f"layer_gate_{width}_pooled")
+            for width in network.layer_gate.embed}
+    for exit_ in network.exits.values():
+        exit_.conv.range = new(f"{exit_.name}_conv")
+        exit_.range = new(f"{exit_.name}_logits")
+    network.head.pooled_range = new("head_pooled")
+    network.head.range = new("head_logits")
+
+
+def find(network, scaling, images, others):
+    """Finds the ranges on `images`; from then on activations are rounded.
+
+    Args:
+        network: `network.Network` with ranges (`attach`).
+        scaling: `data.Scaling`.
+        images: [N, H, W, 3] uint8, not of the test split.
+        others: [M, H, W, 3] uint8, to see what lies beyond the ranges on.
+
+    Returns:
+        `Found`.
+
+    Raises:
+        ConfigError: fewer than LEAST_IMAGES images.
+    """
+    if len(images) < LEAST_IMAGES:
+        raise errors.ConfigError(
+            f"int8 ranges need {LEAST_IMAGES} images at least to be found on, "
+            f"found {len(images)}. Give more.")
+    rounding = network.rounding
+    try:
+        _revive(network, scaling, images)
+        _observe(network, scaling, images)
+        saturated = _count(network, scaling, others)
+    finally:
+        rounding.mode = quantization.ROUND
+    return Found(len(images), *saturated)
+
+
+def _revive(network, scaling, images):
+    """Measures the batch norms of blocks that no image runs, with all open.
+
+    All they saw in training was zeros: they blow up what a device feeds them,
+    beyond what int8 graphs can hold.
+    """
+    network.rounding.mode = quantization.OFF
+    walk = _Walk(network, scaling)
+    walk.all(images)
+    if unused := [block for block in network.blocks
+                  if block.name not in walk.run_blocks]:
+        finish.reestimate_norms(network, (
+            data.normalize(images[start:start + _BATCH_SIZE], scaling)
+            for start in range(0, len(images), _BATCH_SIZE)), "open", unused)
+
+
+def _observe(network, scaling, images):
+    network.rounding.mode = quantization.OBSERVE
+    network.image_range.frozen = True
+    _Walk(network, scaling).all(images)
+    seen = [range_ for range_ in _ranges(network) if not range_.is_empty]
+    try:
+        # What no image has run is run all the same: a budget, or an image
+        # unlike these, can open it on a device.
+        for range_ in seen:
+            range_.frozen = True
+        if len(seen) < len(_ranges(network)):
+            _Walk(network, scaling, all_open=True).all(images)
+    finally:
+        for range_ in seen:
+            range_.frozen = False
+    for range_ in _ranges(network):
+        if range_.is_empty:  # all zeros, as behind a dead ReLU
+            range_.high.assign(1.0)
+    for block in network.blocks:
+        block.limit_ranges()
+
+
+def _count(network, scaling, images):
+    """(share of activations beyond, name of the worst range, its share)."""
+    network.rounding.mode = quantization.COUNT
+    counts = network.rounding.counts
+    for count in counts.values():
+        count.assign([0, 0])
+    _Walk(network, scaling).all(images)
+    beyond, passed = np.stack([count.numpy() for count in counts.values()]).T
+    shares = beyond / np.maximum(passed, 1)
+    worst = int(shares.argmax())
+    return (float(beyond.sum() / max(passed.sum(), 1)), list(counts)[worst],
+            float(shares[worst]))
+
+
+def _ranges(network):
+    return [part for part in network.submodules
+            if isinstance(part, quantization.Range)]
+
+
+def _image_interval(scaling):
+    """(least, largest) value that a pixel can have."""
+    ends = data.normalize(np.array([[[[0] * 3, [255] * 3]]], np.uint8), scaling)
+    return float(tf.reduce_min(ends)), float(tf.reduce_max(ends))
+
+
+class _Walk:
+    """Runs images one by one through a network's subgraphs, as a device does.
+
+    Args:
+        network: `network.Network`; its ranges' mode is that of all runs.
+        scaling: `data.Scaling`.
+        all_open: whether all blocks and channels run, whatever gates say.
+
+    Attributes:
+        run_blocks: names of the blocks that some image has run.
+    """
+
+    def __init__(self, network, scaling, all_open=False):
+        self._cut = subgraphs.cut(network, subgraphs.masked)
+        self._scaling, self._all_open = scaling, all_open
+        self._run = {graph.name: tf.function(graph.function)
+                     for graph in self._cut.graphs}
+        self.run_blocks = set()
+        self._state = (None if network.layer_gate is None
+                       else network.layer_gate.initial_state(1))
+
+    def all(self, images):
+        """Runs all images, each by itself."""
+        for image in images:
+            self._one(data.normalize(image[np.newaxis], self._scaling))
+
+    def _one(self, image):
+        run, state = self._run, self._state
+        x = run["stem"](image)
+        for step in self._cut.steps:
+            mask = tf.ones([1, step.groups])
+            is_open = True
+            if step.layer_gate is not None:
+                chance, state = run[step.layer_gate.name](x, state)
+                is_open = bool(chance[0, 0] >= 0.5)
+            if (is_open or self._all_open) and step.channel_gate is not None:
+                mask = tf.cast(run[step.channel_gate.name](x) >= 0.5, tf.float32)
+                is_open = is_open and bool(tf.reduce_any(mask > 0))
+            if self._all_open:
+                mask, is_open = tf.ones_like(mask), True
+            if is_open:
+                self.run_blocks.add(step.name)
+                variant = step.variants[0]
+                x = run[variant.graph.name](
+                    x, *([mask] if variant.masked else []))
+            elif step.skip is not None:
+                x = run[step.skip.name](x)
+            if step.exit is not None:
+                run[step.exit.name](x)
+        run["head"](x)
