@@ -16,13 +16,36 @@ class Adjuster:
         sampler: `data.Sampler`.
         schedule: `phases.Schedule`.
         progress: as for `trainer.Trainer`.
+        state: `step_state.StepState`.
     """
 
     def __init__(self, network, deployed, monitor, dataset, sampler, schedule,
-                 progress):
+                 progress, state):
         self._network, self._deployed = network, deployed
         self._monitor, self._dataset, self._sampler = monitor, dataset, sampler
         self._schedule, self._progress = schedule, progress
+        self._state = state
+
+    def end_epoch(self, phase, step, is_over):
+        """At the end of an epoch, before it is evaluated.
+
+        Args:
+            phase: `phases.Phase` that runs.
+            step: the next global step.
+            is_over: whether the phase ends as well.
+        """
+        if self._state.averages and phase.weights and is_over:
+            self._state.averages.apply()
+            # The means took in weights that were pruned afterwards.
+            self._state.compressions.hold(phase)
+            self.measure_norms("average", step, "gated" if (
+                phase.gates or phase.exits) else "base")
+        # Gates that skipped too much do not find back by themselves.
+        if phase.priced and (is_over or phase.name != "skip"):
+            held = self.hold_target(at_end=False)
+            self._state.steering.move(held.cost - held.before)
+            logging.info("%s: gates shifted by %+.3f, cost %.3f to %.3f",
+                         phase.name, *held)
 
     def measure_norms(self, what, step, way="gated"):
         """Measures batch norm on the batches that would come next.

@@ -1,4 +1,4 @@
-"""The five training phases, as rows of a table (Section 3.2-3.3, 4.1)."""
+"""The training phases, as rows of a table (Section 3.2-3.3, 4.1)."""
 
 import dataclasses
 import math
@@ -17,6 +17,8 @@ class Phase(NamedTuple):
     priced: bool      # whether the resource loss of Eq. 5 is on
     lr_peak: float    # share of `base_lr` or `joint_lr` that it begins with
     lr_floor: float   # share of its peak that the cosine ends at
+    compression: str = ""  # what becomes of the blocks' kernels: a key of
+                           # `compression.KINDS`; "": nothing
 
 
 PHASES = (
@@ -27,6 +29,10 @@ PHASES = (
     # Eq. 4 adds up seven losses; at the full rate their sum undid what restore
     # had won (ResNet14, CIFAR-10: 81% to 69% in an epoch).
     Phase("exits", True, True, True, True, 0.3, 0.0),
+    Phase("prune", True, True, True, True, 0.3, 0.0, "prune"),
+    # Values that many weights share move by the mean of their gradients: it is
+    # the rest of the network that has to follow.
+    Phase("cluster", True, True, True, True, 0.1, 0.0, "cluster"),
 )
 
 # Warm-up is over when this share of the gated work is skipped at most.
@@ -69,6 +75,10 @@ class Schedule:
             end; 0: its running averages stay.
         alpha: weight of the resource loss that the skip phase begins with.
         target_cost: executed cost to reach, as a fraction of the base network.
+        sparsity: share of each block kernel's weights that are 0 after the
+            prune phase, in [0, 1).
+        clusters: distinct values of each block kernel after the cluster phase,
+            at most, >= 2; 0 is one of them where weights were pruned.
         seed: of weights, data order and augmentation.
     """
 
@@ -88,6 +98,8 @@ class Schedule:
     norm_batches: int = 100
     alpha: float = 0.1
     target_cost: float = 0.5
+    sparsity: float = 0.5
+    clusters: int = 16
     seed: int = 0
 
     def __post_init__(self):
@@ -97,6 +109,14 @@ class Schedule:
             raise errors.ConfigError(
                 "`target_cost` is a fraction of the base network's cost and "
                 f"must lie in (0, 2]. Received: {self.target_cost}")
+        if not 0 <= self.sparsity < 1:
+            raise errors.ConfigError(
+                "`train_sparsity` is the share of weights that become 0 and "
+                f"must lie in [0, 1). Received: {self.sparsity}")
+        if self.clusters < 2:
+            raise errors.ConfigError(
+                "`train_clusters` is the number of values that a kernel keeps "
+                f"and must be at least 2. Received: {self.clusters}")
         numbers = {name: value for name, value in vars(self).items()
                    if isinstance(value, float)}
         numbers |= {f"{name}_epochs": epochs
@@ -120,11 +140,13 @@ def planned(config, schedule):
     gated = config.layer_gates or config.channel_gates
     rows = tuple(
         phase._replace(gates=phase.gates and gated,
+                       exits=phase.exits and config.exits,
                        priced=phase.priced and gated)
         for phase in PHASES
-        if schedule.epochs.get(phase.name, 0)
-        and (config.exits or not phase.exits)
-        and (gated or not phase.gates or phase.exits))
+        if schedule.epochs.get(phase.name, 0) and (
+            phase.compression  # there are kernels in any network
+            or (config.exits or not phase.exits)
+            and (gated or not phase.gates or phase.exits)))
     if not rows:
         raise errors.ConfigError(
             "there is nothing to train: every phase that this network has is "

@@ -4,7 +4,8 @@
     RUN/run.json      network, data, schedule and commit
     RUN/metrics.jsonl one line per epoch
     RUN/checkpoints/  the last three
-    RUN/phases/       the network as it was at the end of each phase
+    RUN/phases/       the network as it was at the end of each phase, and the
+                      one that `--train_checkpoint` gave (`starting.GIVEN`)
     RUN/operating_points.json  exit thresholds chosen on the tune split
     RUN/best/         the network of the best epoch (`best.epoch`), and its
                       operating_points.json
@@ -203,6 +204,15 @@ class RunFolder:
             tf.train.Checkpoint(network=network),
             self.phase_prefix(phase) if phase else self.latest_prefix,
             self._home)
+
+    def restore_steering(self, steering):
+        """Gives a `steering.Steering` the values of this run's last step.
+
+        Raises:
+            CheckpointError: no checkpoint, or one that cannot be read.
+        """
+        checkpoints.restore(tf.train.Checkpoint(steering=steering),
+                            self.checkpoints.latest, self.path)
 
     @property
     def metrics(self):

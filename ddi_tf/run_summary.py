@@ -2,10 +2,17 @@
 
 import json
 
+from ddi_tf import errors
+from ddi_tf import kernels
+from ddi_tf import phases
 from ddi_tf import run_folder
+from ddi_tf import starting
 from ddi_tf import storage
 
 _DEFAULT_POINT = "default"
+
+# Flags that name the run that another one started from.
+_GIVEN = ("--train_base_checkpoint=", "--train_checkpoint=")
 
 
 def values(folder, network):
@@ -35,6 +42,7 @@ def values(folder, network):
              "mean_macs_of_base":
                  point["tune_mean_macs"] / network.costs.base}
             for point in points],
+        "compression": _compression(folder, network),
         "answers": _answers(network, records, points)}
 
 
@@ -91,13 +99,44 @@ def _target(settings, records):
 
 def _base_accuracy(folder):
     """Tune accuracy after the base phase, of the run it was taken from."""
-    given = "--train_base_checkpoint="
-    source = next((line.removeprefix(given) for line in folder.flags
-                   if line.startswith(given)), "")
-    source = run_folder.RunFolder(source) if source else folder
-    base = [line["tune"]["accuracy"] for line in source.metrics
+    seen = set()
+    while (source := _source(folder)) and source not in seen:
+        seen.add(source)
+        folder = run_folder.RunFolder(source)
+    base = [line["tune"]["accuracy"] for line in folder.metrics
             if line["phase"] == "base"]
     return base[-1] if base else None
+
+
+def _source(folder):
+    """The folder of the run that this one started from, or None."""
+    return next((line.removeprefix(given) for line in folder.flags
+                 for given in _GIVEN if line.startswith(given)
+                 and line != given), None)
+
+
+def _compression(folder, network):
+    """`kernels.figures` before and after its phases; None without one."""
+    names = [phase.name for phase in phases.PHASES]
+    done = [phase.name for phase in phases.PHASES
+            if phase.compression and folder.has_phase(phase.name)]
+    if not done or not folder.has_network:
+        return None
+    # A given network has the phases before these behind it.
+    before = next((name for name in (
+        starting.GIVEN, *reversed(names[:names.index(done[0])]))
+        if folder.has_phase(name)), None)
+    return {"phases": done,
+            "before": before and _figures(network, folder.phase_prefix(before)),
+            "after": _figures(network, folder.latest_prefix)}
+
+
+def _figures(network, prefix):
+    """`kernels.figures` of a checkpoint; None if it cannot be read."""
+    try:
+        return kernels.figures(kernels.stored(network, prefix))
+    except errors.CheckpointError:
+        return None
 
 
 def _gated(records):

@@ -92,7 +92,8 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
 
 def make(network, optimizer, steering, phase, schedule, prices, scaling,
          teacher=None, jit_compile=False, crop=crops_lib.Shift(),
-         distribution=distribution_lib.LOCAL, averages=None):
+         distribution=distribution_lib.LOCAL, averages=None,
+         compressions=None):
     """The compiled training step of one phase.
 
     Args:
@@ -109,6 +110,7 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         crop: of the `crops` module: cuts what was drawn.
         distribution: of the `distribution` module; B images are one replica's.
         averages: `averages.Averages` that every step updates, or None.
+        compressions: `compression.Compressions` of the network, or None.
 
     Returns:
         A `tf.function` of (images [N, H, W, 3] uint8, labels [N] int32,
@@ -144,6 +146,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         optimizer.learning_rate.assign(learning_rate)
         optimizer.apply_gradients(zip(gradients, variables),
                                   skip_gradients_aggregation=True)
+        if compressions is not None:
+            compressions.after_update(phase)
         if averages is not None:
             averages.update()
         return dict(zip(metrics, distribution_lib.mean(

@@ -123,6 +123,8 @@ def _rest(values):
         unit = _UNITS.get(target["resource"], target["resource"])
         yield (f"target  {target['cost']:.3f} of the base network's {unit}; "
                f"reached {target['reached']:.3f}, {100 * target['miss']:+.1f}%")
+    if values["compression"]:
+        yield _kernels(**values["compression"])
     yield f"time    {_duration(values['seconds'])}"
     yield f"in      {values['run']}: checkpoints/, phases/, board/, flags.cfg,"
     yield "        metrics.jsonl, operating_points.json, summary.json"
@@ -134,6 +136,18 @@ def _rest(values):
                f"{folder}")
         yield (f"      python -m converters.export --checkpoint={run} "
                "--output=BUNDLE")
+
+
+def _kernels(phases, before, after):
+    """What pruning and clustering came to, in 80 columns."""
+    def change(name, text):
+        return " to ".join("?" if found is None else text(found[name])
+                           for found in (before, after))
+
+    del phases
+    return (f"kernels {change('sparsity', _percent)} zeros, "
+            f"{change('distinct', '{:,}'.format)} values at most, gzip "
+            f"{change('gzip_bytes', _kilobytes)} kB")
 
 
 def _table(*columns):
@@ -150,6 +164,10 @@ def _percent(share, digits=1):
 
 def _share(value):
     return "" if value is None else f"{value:.3f}"
+
+
+def _kilobytes(count):
+    return f"{count / 1000:,.0f}"
 
 
 def _duration(seconds):

@@ -31,6 +31,7 @@ from ddi_tf import resnet
 from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import run_summary
+from ddi_tf import starting
 from ddi_tf import summary_page
 from ddi_tf import trainer
 
@@ -76,6 +77,9 @@ _EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
 _BASE_CHECKPOINT = flags.DEFINE_string(
     "train_base_checkpoint", None, "Folder of a run whose trained backbone to "
     "start from, instead of the base phase.")
+_CHECKPOINT = flags.DEFINE_string(
+    "train_checkpoint", None, "Folder of a finished run whose network, gates "
+    "and exits to start from, instead of the phases up to exits.")
 _BATCH = flags.DEFINE_integer(
     "train_batch_size", 128, "Images per step, of all devices together.",
     lower_bound=1)
@@ -88,7 +92,8 @@ _EPOCHS = {
         lower_bound=0)
     for name, epochs, most in (
         ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, ""),
-        ("restore", 60, ""), ("exits", 60, ""))}
+        ("restore", 60, ""), ("exits", 60, ""), ("prune", 0, ""),
+        ("cluster", 0, ""))}
 _BASE_LR = flags.DEFINE_float(
     "train_base_lr", 0.1, "Peak learning rate of the base phase.")
 _JOINT_LR = flags.DEFINE_float(
@@ -130,6 +135,13 @@ _CALIBRATE = flags.DEFINE_bool(
 _NORM_BATCHES = flags.DEFINE_integer(
     "train_norm_batches", 100, "Batches that batch norm is measured on after "
     "the last phase; 0: its running averages stay.", lower_bound=0)
+
+_SPARSITY = flags.DEFINE_float(
+    "train_sparsity", 0.5, "Share of the weights of each block's convolutions "
+    "that the prune phase sets to 0, below 1.", lower_bound=0, upper_bound=1)
+_CLUSTERS = flags.DEFINE_integer(
+    "train_clusters", 16, "Most values that the weights of a block's "
+    "convolution have after the cluster phase.", lower_bound=2)
 
 _ALPHA = flags.DEFINE_float(
     "loss_alpha", 0.1, "Weight of the resource loss (Eq. 5) "
@@ -186,7 +198,8 @@ def _train(interrupt):
 
 def _train_on(distribution, interrupt):
     dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
-    schedule = _schedule()
+    start = starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value)
+    schedule = _schedule(start.behind)
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
     folder = (run_folder.RunFolder if distribution.is_chief
@@ -194,8 +207,7 @@ def _train_on(distribution, interrupt):
     with distribution.scope():
         network = network_lib.Network(
             _network_config(dataset), _PRECISION.value)
-        if _BASE_CHECKPOINT.value:
-            run_folder.RunFolder(_BASE_CHECKPOINT.value).load_base(network)
+        start.load(network, folder)
     alone = distribution.replicas == 1 and _PRECISION.value == "float32"
     deployed = network if alone else network_lib.Network(network.config)
     curves = board.Board(folder, network, dataset)
@@ -208,7 +220,7 @@ def _train_on(distribution, interrupt):
                 distribution, deployed)
         # Only now: settings that make no run leave no folder behind.
         with folder.locked(), interrupt:
-            _run(run, folder, network, dataset, schedule, resource)
+            _run(run, start, folder, network, dataset, schedule, resource)
     if distribution.is_chief:
         summary_page.show(run_summary.save(folder, network), sys.stdout)
 
@@ -218,7 +230,7 @@ def _ignore(record, tune):
     del record, tune
 
 
-def _run(run, folder, network, dataset, schedule, resource):
+def _run(run, start, folder, network, dataset, schedule, resource):
     """Starts the run, or goes on with it."""
     config = network.config
     folder.create({
@@ -229,14 +241,14 @@ def _run(run, folder, network, dataset, schedule, resource):
         "deterministic": _DETERMINISTIC.value,
         "precision": _PRECISION.value,
     }, flags.FLAGS.flags_into_string())
-    if _BASE_CHECKPOINT.value and not folder.has_phase("base"):
-        folder.save_phase("base", network)
     logging.info(
         "%s%d: %.1f M MACs, %d parameters, %d training images, run in %s",
         config.backbone, config.depth, network.costs.base / 1e6,
         network.count_params(), len(dataset.train.images), folder.path)
     if step := run.resume():
         logging.info("going on from step %d", step)
+    else:
+        start.begin(run, network, folder)
     run.run()
 
 
@@ -249,18 +261,19 @@ def _network_config(dataset):
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value)
 
 
-def _schedule():
+def _schedule(behind):
     return phases.Schedule(
         batch_size=_BATCH.value, accumulate=_ACCUMULATE.value,
         epochs={name: flag.value for name, flag in _EPOCHS.items()
-                if not (name == "base" and _BASE_CHECKPOINT.value)},
+                if name not in behind},
         base_lr=_BASE_LR.value, joint_lr=_JOINT_LR.value,
         decay=_LR_DECAY.value,
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
         average=_AVERAGE.value, gate_noise=_NOISE.value,
         calibrate=_CALIBRATE.value, norm_batches=_NORM_BATCHES.value,
-        alpha=_ALPHA.value, target_cost=_TARGET.value, seed=_SEED.value)
+        alpha=_ALPHA.value, target_cost=_TARGET.value,
+        sparsity=_SPARSITY.value, clusters=_CLUSTERS.value, seed=_SEED.value)
 
 
 if __name__ == "__main__":

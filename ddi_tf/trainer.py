@@ -9,7 +9,6 @@ import tf_keras
 from absl import logging
 
 from ddi_tf import adjusting
-from ddi_tf import averages
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
@@ -23,8 +22,8 @@ from ddi_tf import operating_points
 from ddi_tf import phases
 from ddi_tf import position
 from ddi_tf import saving
-from ddi_tf import steering
 from ddi_tf import step as step_lib
+from ddi_tf import step_state
 
 
 class Trainer:
@@ -71,23 +70,23 @@ class Trainer:
         self._optimizer = tf_keras.optimizers.SGD(
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
-        self._steering = steering.Steering(schedule.alpha)
         self._open_cost = prices.everything / prices.base
         phases.check_target(self._phases, schedule, prices.least / prices.base)
         self._epoch = epoch_means.EpochMeans()
         self._at = position.Position()
-        self._averages = averages.Averages(
-            network.trainable_variables, schedule.average
-        ) if schedule.average else None
+        self._state = step_state.make(
+            network, self._phases, schedule,
+            {phase.name: self._steps(phase) for phase in self._phases})
+        self._steering = self._state.steering
         self._saver = saving.Saver(
             folder, network, self._at,
-            {"optimizer": self._optimizer, "steering": self._steering,
-             "epoch": self._epoch, "averages": self._averages or tf.Module()},
+            {"optimizer": self._optimizer, "epoch": self._epoch,
+             **self._state.saved()},
             checkpoint_minutes, self._phases[-1], schedule.target_cost)
         self._monitor = monitor.Monitor(self._deployed, prices, dataset)
         self._adjuster = adjusting.Adjuster(
             network, self._deployed, self._monitor, dataset, self._sampler,
-            schedule, progress)
+            schedule, progress, self._state)
 
     def resume(self):
         """Goes on from the folder's last good checkpoint; its step, or 0."""
@@ -97,6 +96,10 @@ class Trainer:
             self._at.step - (1 if self._epoch.steps else 0))
         self._saver.keep_if_best()
         return self._at.step
+
+    def take_steering(self, folder):
+        """Begins with the price of work of another run's last step."""
+        folder.restore_steering(self._steering)
 
     def run(self):
         """Trains what is left. Returns the last tune record.
@@ -127,12 +130,10 @@ class Trainer:
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
             self._teacher(phase), self._jit_compile, self._dataset.crop,
-            self._distribution, self._averages)
-        if self._averages and not self._at.phase_step:
-            self._averages.reset()
-        # Warm-up ends when this mean has fallen.
-        if phase.name == "warmup" and not self._at.phase_step:
-            self._steering.reset(self._open_cost, skip_ratio=1.0)
+            self._distribution, self._state.averages,
+            self._state.compressions)
+        if not self._at.phase_step:
+            self._state.begin(phase, self._open_cost)
         self._progress.start(phase.name, steps, self._at.phase_step)
         record = None
         while True:
@@ -192,7 +193,8 @@ class Trainer:
 
     def _close_epoch(self, phase, steps):
         """Evaluates, writes the epoch's line, saves; returns the line."""
-        self._adjust(phase, self._is_over(phase, steps))
+        self._adjuster.end_epoch(
+            phase, self._at.step, self._is_over(phase, steps))
         record, tune = self._record(phase, self._rate(phase, steps))
         if phase.priced:
             self._steering.compare(record["tune"]["cost"])
@@ -202,20 +204,6 @@ class Trainer:
         if not self._is_over(phase, steps):  # else the phase's end is saved
             self._saver.save()
         return record
-
-    def _adjust(self, phase, is_over):
-        """At the end of an epoch, before it is evaluated."""
-        if self._averages and phase.weights and is_over:
-            self._averages.apply()
-            self._adjuster.measure_norms(
-                "average", self._at.step,
-                "gated" if phase.gates or phase.exits else "base")
-        # Gates that skipped too much do not find back by themselves.
-        if phase.priced and (is_over or phase.name != "skip"):
-            held = self._adjuster.hold_target(at_end=False)
-            self._steering.move(held.cost - held.before)
-            logging.info("%s: gates shifted by %+.3f, cost %.3f to %.3f",
-                         phase.name, *held)
 
     def _pause(self, phase):
         """Between two steps: saves if it is time, stops if asked to."""
@@ -246,7 +234,7 @@ class Trainer:
             "phase_step": self._at.phase_step, "learning_rate": rate,
             "seconds": round(seconds, 2),
             "train": {name: round(value, 5) for name, value in means.items()},
-            "tune": tune}, traced
+            **self._state.compressions.record(phase), "tune": tune}, traced
 
     def _look(self, phase, gated):
         self._deployed.copy_from(self._network)

@@ -5,8 +5,8 @@ from absl.testing import absltest
 from ddi_tf import best
 from ddi_tf import phases
 
-_EXITS = phases.PHASES[-1]
-_BASE = phases.PHASES[0]
+_BASE, _EXITS, _PRUNE = (phase for phase in phases.PHASES
+                         if phase.name in ("base", "exits", "prune"))
 
 
 def _record(step, accuracy, cost, phase="exits"):
@@ -37,6 +37,13 @@ class BestTest(absltest.TestCase):
         records = [_record(1, 0.99, 0.5, "skip"), _record(2, 0.8, 0.5)]
         self.assertEqual(self._best_step(*records), 2)
         self.assertIsNone(best.epoch(records[:1], _EXITS, 0.5))
+
+    def test_epochs_that_have_not_pruned_to_the_end_do_not_count(self):
+        records = [{**_record(step, accuracy, 0.5, "prune"),
+                    "sparsity": sparsity} for step, accuracy, sparsity in (
+                        (1, 0.9, 0.3), (2, 0.7, 0.6), (3, 0.8, 0.6),
+                        (4, 0.6, 0.6))]
+        self.assertEqual(self._best_step(*records, phase=_PRUNE), 3)
 
     def test_the_base_phase_has_no_target(self):
         self.assertEqual(self._best_step(

@@ -178,10 +178,15 @@ class SameLossesTest(tf.test.TestCase):
                 self.assertAllClose(
                     ours.get("train", {}), theirs.get("train", {}), rtol=0,
                     atol=2e-4)
+                self.assertEqual(ours.get("sparsity"), theirs.get("sparsity"))
 
     def test_two_replicas_learn_what_one_device_learns(self):
         # The phase that has every term of the loss.
         self._assert_same(["mirrored"], 4, exits=1)
+
+    @pytest.mark.slow
+    def test_two_replicas_prune_and_cluster_as_one_device_does(self):
+        self._assert_same(["mirrored"], 8, prune=1, cluster=1)
 
     @pytest.mark.slow
     def test_replicas_and_workers_learn_what_one_device_learns(self):

@@ -10,7 +10,7 @@ from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import phases
 
-_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = phases.PHASES
+_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS, _PRUNE, _CLUSTER = phases.PHASES
 _ALL = {phase.name: 1.0 for phase in phases.PHASES}
 
 
@@ -36,6 +36,18 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
                 errors.ConfigError,
                 rf"`target_cost` is a fraction .*\(0, 2\].*Received: {target}"):
             phases.Schedule(target_cost=target)
+
+    @parameterized.parameters(-0.1, 1.0, math.nan)
+    def test_sparsity_is_a_share_below_1(self, sparsity):
+        with self.assertRaisesRegex(
+                errors.ConfigError,
+                rf"`train_sparsity` .*\[0, 1\).*Received: {sparsity}"):
+            phases.Schedule(sparsity=sparsity)
+
+    def test_one_value_is_too_few(self):
+        with self.assertRaisesRegex(
+                errors.ConfigError, "`train_clusters` .*least 2. Received: 1"):
+            phases.Schedule(clusters=1)
 
     @parameterized.parameters(
         ("gate_noise", {"gate_noise": math.nan}),
@@ -63,18 +75,22 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
             phases.PHASES)
 
     def test_no_gates_no_gate_phases(self):
-        base, exits = _planned(layer_gates=False, channel_gates=False)
+        base, *others = _planned(layer_gates=False, channel_gates=False)
         self.assertEqual(base, _BASE)
-        self.assertEqual(exits, _EXITS._replace(
-            gates=False, priced=False))
+        self.assertEqual(others, [
+            phase._replace(gates=False, priced=False)
+            for phase in (_EXITS, _PRUNE, _CLUSTER)])
 
     def test_no_exits_no_exits_phase(self):
         self.assertEqual(
-            _planned(exits=False), (_BASE, _WARMUP, _SKIP, _RESTORE))
+            _planned(exits=False), (_BASE, _WARMUP, _SKIP, _RESTORE, *(
+                phase._replace(exits=False) for phase in (_PRUNE, _CLUSTER))))
 
     def test_neither_gates_nor_exits_is_the_plain_backbone(self):
         self.assertEqual(_planned(
-            layer_gates=False, channel_gates=False, exits=False), (_BASE,))
+            layer_gates=False, channel_gates=False, exits=False), (_BASE, *(
+                phase._replace(gates=False, exits=False, priced=False)
+                for phase in (_PRUNE, _CLUSTER))))
 
     def test_phases_without_epochs_are_left_out(self):
         self.assertEqual(
@@ -140,6 +156,13 @@ class LearningRateTest(tf.test.TestCase, parameterized.TestCase):
     def test_exits_phase_is_a_whole_cosine(self, step, expected):
         self.assertAllClose(self._rate(_EXITS, step), expected)
 
+    @parameterized.parameters(
+        (_PRUNE, 0, 0.006), (_PRUNE, 50, 0.003), (_PRUNE, 100, 0.0),
+        (_CLUSTER, 0, 0.002), (_CLUSTER, 50, 0.001), (_CLUSTER, 100, 0.0))
+    def test_kernels_are_made_smaller_at_a_low_rate(
+            self, phase, step, expected):
+        self.assertAllClose(self._rate(phase, step), expected)
+
     @parameterized.parameters(1, 2, 7, 1000)
     def test_every_step_has_a_rate_above_zero_and_up_to_the_peak(self, steps):
         for phase in phases.PHASES:
@@ -161,7 +184,7 @@ class TargetTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(
             phases.target(_SKIP, self.schedule, 1.2, step, 10), expected)
 
-    @parameterized.parameters(_WARMUP, _RESTORE, _EXITS)
+    @parameterized.parameters(_WARMUP, _RESTORE, _EXITS, _PRUNE, _CLUSTER)
     def test_it_stands_still_in_other_phases(self, name, *_):
         phase, = (p for p in phases.PHASES if p.name == name)
         for step in (0, 5, 9):

@@ -10,9 +10,11 @@ from unittest import mock
 import tensorflow as tf
 
 from ddi_tf import errors
+from ddi_tf import kernels
 from ddi_tf import network
 from ddi_tf import run_folder
 from ddi_tf import run_summary
+from ddi_tf import starting
 from ddi_tf import summary_page
 
 _CONFIG = network.NetworkConfig(depth=8, image_shape=(16, 16, 3))
@@ -152,6 +154,51 @@ class ValuesTest(_SummaryTest):
             {"name": "head", "threshold": None, "left": 1.0,
              "left_accuracy": 0.9, "accuracy_if_all": 0.9}])
 
+    def test_base_accuracy_of_a_network_that_was_given_whole(self):
+        base = self._folder(("base",), config=_PLAIN)
+        whole = self._folder(
+            ("skip",), flags=f"--train_base_checkpoint={base.path}\n")
+        found = self._values(
+            lines=("skip",), flags=f"--train_checkpoint={whole.path}\n")
+        self.assertEqual(found["tune"]["base_accuracy"], 0.9)
+
+    def test_kernels_before_and_after_they_were_made_smaller(self):
+        net = self.networks[_CONFIG]
+        initial = [variable.numpy() for variable in net.variables]
+
+        def restored():
+            for variable, value in zip(net.variables, initial):
+                variable.assign(value)
+
+        self.addCleanup(restored)
+        folder = self._folder()
+        folder.save_phase("exits", net)
+        self.assertIsNone(run_summary.values(folder, net)["compression"])
+        before = kernels.figures([k.numpy() for k in kernels.of(net)])
+        for kernel in kernels.of(net):
+            kernel.assign(tf.where(kernel > 0.1, 0.5, 0.0))
+        for phase in ("prune", "cluster"):
+            folder.save_phase(phase, net)
+        folder.checkpoints.save(tf.train.Checkpoint(network=net), 17)
+        after = kernels.figures([k.numpy() for k in kernels.of(net)])
+        restored()
+        self.assertEqual(run_summary.values(folder, net)["compression"], {
+            "phases": ["prune", "cluster"], "before": before, "after": after})
+        self.assertEqual((after["distinct"], before["sparsity"]), (2, 0.0))
+        with self.subTest("of a network that was given"):
+            folder.save_phase(starting.GIVEN, net)
+            for kernel in kernels.of(net):
+                kernel.assign(tf.ones_like(kernel))
+            folder.save_phase("base", net)
+            folder.save_phase("exits", net)
+            self.assertEqual(run_summary.values(
+                folder, net)["compression"]["before"], before)
+        with self.subTest("damaged"):
+            pathlib.Path(folder.phase_prefix(starting.GIVEN) + ".index"
+                         ).write_bytes(b"")
+            self.assertIsNone(run_summary.values(
+                folder, net)["compression"]["before"])
+
     def test_run_that_is_not_finished(self):
         found = self._values(lines=("base", "skip"), points=())
         self.assertFalse(found["finished"])
@@ -216,6 +263,21 @@ class PageTest(_SummaryTest):
         self.assertRegex(page, r"exit1 +0.250 nats +50.0% +96.00% +50.00%")
         self.assertRegex(page, r"exit2 +off +0.0% +60.00%")
         self.assertIn("commit c0ffee, seed 5", page)
+
+    def test_kernels_are_one_line_and_only_if_they_were_made_smaller(self):
+        values = self._values()
+        self.assertNotIn("\nkernels", self._page(values))
+        before, after = (
+            {"weights": 2, "sparsity": sparsity, "distinct": distinct,
+             "gzip_bytes": size} for sparsity, distinct, size in (
+                 (0.0, 36864, 23456789), (0.5, 16, 1234567)))
+        values["compression"] = {
+            "phases": ["prune"], "before": before, "after": after}
+        line = ("kernels 0.0% to 50.0% zeros, 36,864 to 16 values at most, "
+                "gzip 23,457 to 1,235 kB\n")
+        self.assertIn("\n" + line, self._page(values))
+        values["compression"]["before"] = None
+        self.assertIn("kernels ? to 50.0% zeros, ? to 16", self._page(values))
 
     def test_run_of_the_base_phase_alone_speaks_of_no_gates(self):
         page = self._page(self._values(

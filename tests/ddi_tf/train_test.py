@@ -12,6 +12,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 import train_command
+from ddi_tf import kernels
 from ddi_tf import run_folder
 
 _SMALL = train_command.SMALL
@@ -168,6 +169,13 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             r"`target_cost` is a fraction .*Received: 50")
         self.assertFalse(path.exists())
 
+    def test_sparsity_of_everything_is_one_line(self):
+        path = self.root / "bad_sparsity"
+        self._assert_one_clear_line(
+            self.commands.run(*_SMALL, "--train_sparsity=1", f"--run={path}"),
+            r"`train_sparsity` .*must lie in \[0, 1\)\. Received: 1")
+        self.assertFalse(path.exists())
+
     def test_positional_argument_is_one_line(self):
         self._assert_one_clear_line(
             self.commands.run(*_SMALL, f"--run={self.path}", "model_depth=8"),
@@ -192,6 +200,9 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         ("train_gate_noise", "1.5"), ("train_gate_noise", "-0.1"),
         ("train_gate_noise", "loud"), ("train_norm_batches", "-1"),
+        ("train_sparsity", "-0.1"), ("train_sparsity", "1.5"),
+        ("train_clusters", "1"), ("train_clusters", "few"),
+        ("train_prune_epochs", "-1"), ("train_cluster_epochs", "-1"),
         ("train_norm_batches", "2.5"), ("loss_resource", "joules"),
         ("loss_energy_model", "abacus"), ("loss_energy_width", "int7"))
     def test_value_that_no_flag_takes_is_named(self, flag, value):
@@ -275,6 +286,59 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
                 *_SMALL, f"--train_base_checkpoint={self.root / 'nowhere'}",
                 f"--run={self.root / 'no_base'}"),
             f"{self.root / 'nowhere'} holds no checkpoint")
+
+    # A whole network from another run.
+
+    def test_a_whole_network_is_pruned_and_clustered_on_target(self):
+        path = self.root / "smaller"
+        flags = [*_WHOLE, "--train_prune_epochs=0.2", "--train_sparsity=0.7",
+                 "--train_cluster_epochs=0.2", "--train_clusters=8",
+                 f"--train_checkpoint={self.path}", f"--run={path}"]
+        result = self.commands.run(*flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(
+            [(line["phase"], line["step"]) for line in self._metrics(path)],
+            [("prune", 2), ("cluster", 4), ("finish", 5)])
+        with self.subTest("it has begun where the other ended"):
+            given, theirs = (run_folder.RunFolder(self.path).load_network(),
+                             run_folder.RunFolder(path).load_network("start"))
+            for a, b in zip(given.variables, theirs.variables, strict=True):
+                self.assertTrue(np.array_equal(a, b), a.name)
+        net = run_folder.RunFolder(path).load_network()
+        for kernel in kernels.of(net):
+            self.assertLen(np.unique(kernel), 8)
+            self.assertAllClose(np.mean(kernel == 0), 0.7, atol=1e-3)
+        self.assertRegex(
+            result.stdout, r"\nkernels 0\.0% to 70\.0% zeros, [\d,]+ to 8 val")
+        with self.subTest("the same command goes on"):
+            again = self.commands.run(*flags)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertIn("going on from step 5", again.stderr)
+            self.assertEqual(again.stdout, result.stdout)
+
+    def test_a_checkpoint_that_is_no_run_is_one_line(self):
+        path = self.root / "no_whole"
+        self._assert_one_clear_line(self.commands.run(
+            *_SMALL, "--train_prune_epochs=1",
+            f"--train_checkpoint={self.root / 'nowhere'}", f"--run={path}"),
+            f"{self.root / 'nowhere'} is not a training run")
+        self.assertFalse(path.exists())
+
+    def test_a_checkpoint_of_another_network_is_one_line(self):
+        path = self.root / "other_whole"
+        self._assert_one_clear_line(self.commands.run(
+            *_SMALL, "--train_prune_epochs=1", "--model_groups=4",
+            f"--train_checkpoint={self.path}", f"--run={path}"),
+            f"{self.path} holds another network: groups is 2 there, 4 here")
+        self.assertFalse(path.exists())
+
+    def test_two_networks_to_start_from_are_one_line(self):
+        path = self.root / "both"
+        self._assert_one_clear_line(self.commands.run(
+            *_SMALL, f"--train_checkpoint={self.path}",
+            f"--train_base_checkpoint={self.path}", f"--run={path}"),
+            "--train_base_checkpoint and --train_checkpoint both say")
+        self.assertFalse(path.exists())
 
     def test_a_run_that_another_process_trains_is_one_line(self):
         with run_folder.RunFolder(self.path).locked():

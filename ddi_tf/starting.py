@@ -1,0 +1,95 @@
+"""What a run starts from: nothing, a trained backbone, or a whole network."""
+
+from ddi_tf import errors
+from ddi_tf import network as network_lib
+from ddi_tf import phases
+from ddi_tf import run_folder
+
+# What a run that starts from a whole network keeps it as, beside its phases.
+GIVEN = "start"
+
+
+class Start:
+    """Where the weights come from.
+
+    Args:
+        backbone: folder of a run whose trained backbone to take, or None.
+        whole: folder of a finished run whose network to take, with gates and
+            exits, or None.
+
+    Raises:
+        ConfigError: both are given.
+    """
+
+    def __init__(self, backbone=None, whole=None):
+        if backbone and whole:
+            raise errors.ConfigError(
+                "--train_base_checkpoint and --train_checkpoint both say what "
+                "to start from: give the one for a backbone alone, or the "
+                "other for backbone, gates and exits. Received: "
+                f"{backbone} and {whole}")
+        self._backbone = run_folder.RunFolder(backbone) if backbone else None
+        self._whole = run_folder.RunFolder(whole) if whole else None
+
+    @property
+    def behind(self):
+        """Names of the phases that the network has behind it."""
+        if self._whole:
+            return {phase.name for phase in phases.PHASES
+                    if not phase.compression}
+        return {"base"} if self._backbone else set()
+
+    def load(self, network, folder):
+        """Gives `network` what the run in `folder` starts with, if it is new.
+
+        Args:
+            network: `network.Network`.
+            folder: `run_folder.RunFolder` of the run.
+
+        Raises:
+            CheckpointError: there is no such network, or it is not finished.
+            ConfigError: it is of another configuration.
+        """
+        if folder.has_network:  # it goes on from its own
+            return
+        if self._backbone:
+            self._backbone.load_base(network)
+        if self._whole:
+            self._check(network.config)
+            self._whole.restore_network(network)
+
+    def begin(self, run, network, folder):
+        """Before the first step, in a new run's folder.
+
+        Keeps what summaries, and teachers of phases to come, ask for.
+
+        Args:
+            run: `trainer.Trainer` of `network`.
+            network: as `load` left it.
+            folder: `run_folder.RunFolder`, created.
+        """
+        if self._backbone and not folder.has_phase("base"):
+            folder.save_phase("base", network)
+        if self._whole:
+            folder.save_phase(GIVEN, network)
+            if self._whole.has_phase("base"):
+                base = network_lib.Network(network.config)
+                self._whole.restore_network(base, "base")
+                folder.save_phase("base", base)
+            run.take_steering(self._whole)
+
+    def _check(self, config):
+        """Raises unless the whole network is finished and fits `config`."""
+        theirs, path = vars(self._whole.network_config), self._whole.path
+        if other := [f"{name} is {theirs[name]} there, {ours} here"
+                     for name, ours in vars(config).items()
+                     if theirs[name] != ours]:
+            raise errors.ConfigError(
+                f"--train_checkpoint={path} holds another network: "
+                f"{'; '.join(other)}. Give the --model_* and --data_* flags of "
+                f"{path / 'flags.cfg'}, or another --train_checkpoint.")
+        if not self._whole.operating_points:
+            raise errors.CheckpointError(
+                f"{path} is not finished: it has no operating points yet. "
+                f"Finish it by --flagfile={path / 'flags.cfg'}, or give "
+                "another --train_checkpoint.")
