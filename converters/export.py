@@ -18,6 +18,7 @@ from converters import bundling
 from converters import flatbuffer
 from ddi_tf import data_flags
 from ddi_tf import errors
+from ddi_tf import quantization
 from ddi_tf import ranges
 from ddi_tf import run_folder
 from ddi_tf import subgraphs
@@ -33,7 +34,7 @@ _QUANTIZE = flags.DEFINE_enum(
     "graphs compute with: float32; float32 with weights kept as float16, or as "
     "int8 (dynamic); int8 throughout, with ranges found on tune images.")
 _CALIBRATION = flags.DEFINE_integer(
-    "export_calibration_images", 500, "Tune images to find int8 ranges on; as "
+    "export_calibration_images", ranges.IMAGES, "Tune images to find int8 ranges on; as "
     "many others say what lies beyond them.", lower_bound=1)
 _MAX_VARIANTS = flags.DEFINE_integer(
     "export_max_variants", 3, "Graphs per block. With 2 channel groups, 3 are "
@@ -74,16 +75,16 @@ def main(argv):
 def _numbers(network, settings):
     """`bundle.Numbers`; for int8, once the network's ranges are found."""
     if _QUANTIZE.value != "int8":
+        if network.rounding:
+            network.rounding.mode = quantization.OFF
         return bundle_lib.Numbers(_QUANTIZE.value, None)
-    dataset, count = data_flags.load_of(settings), _CALIBRATION.value
-    images = dataset.tune.images[:2 * count]
-    ranges.attach(network, dataset.scaling)
-    found = ranges.find(
-        network, dataset.scaling, images[:count],
-        images[count:] if len(images) > count else images)
-    print(f"Ranges found on {found.images} tune images; "
-          f"{100 * found.saturated:.4f}% of other images' activations lie "
-          f"beyond them ({100 * found.worst_share:.3f}% of {found.worst}).")
+    dataset = data_flags.load_of(settings)
+    if network.rounding:  # trained with them
+        found = ranges.known(network, dataset)
+    else:
+        ranges.attach(network, dataset.scaling)
+        found = ranges.find_on(network, dataset, _CALIBRATION.value)
+    print(f"int8: {ranges.in_words(found)}.")
     return bundle_lib.Numbers("int8", bundle_lib.Calibration(
         found.images, found.saturated))
 

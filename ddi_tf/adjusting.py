@@ -1,8 +1,12 @@
 """What changes a network between two steps: see `finish` for what and why."""
 
+import functools
+
 from absl import logging
 
 from ddi_tf import finish
+from ddi_tf import quantization
+from ddi_tf import ranges
 
 
 class Adjuster:
@@ -58,9 +62,36 @@ class Adjuster:
         steps = range(step, step + self._schedule.norm_batches)
         self._progress.start(what, len(steps), 0)
         self._deployed.copy_from(self._network)
-        finish.measure_norms(self._deployed, self._dataset, self._sampler,
-                             steps, lambda: self._progress.update({}), way)
+        measure = functools.partial(
+            finish.measure_norms, self._deployed, self._dataset, self._sampler,
+            steps, lambda: self._progress.update({}))
+        measure(way=way)
+        # A block that no image runs saw zeros only: its batch norms would blow
+        # up what a budget or an unlike image makes it run on.
+        if way == "gated" and len(steps) and (unused := self._unused()):
+            self._progress.start(what, len(steps), 0)
+            measure(way="open", parts=unused)
         self._network.copy_from(self._deployed)
+
+    def _unused(self):
+        """The convolutions that run for no tune image."""
+        executed = self._monitor.look().executed.mean(axis=0)
+        return [conv for block, share in zip(self._deployed.blocks, executed)
+                if not share for conv in block.residual]
+
+    def round(self, find):
+        """From now on the network computes in int8 numbers.
+
+        Args:
+            find: whether their ranges are to be found first, on tune images.
+        """
+        if find:
+            self._deployed.copy_from(self._network)
+            found = ranges.find_on(self._deployed, self._dataset)
+            logging.info("quantize: %s", ranges.in_words(found))
+            self._network.copy_from(self._deployed)
+        for network in (self._network, self._deployed):
+            network.rounding.mode = quantization.ROUND
 
     def hold_target(self, at_end=True):
         """Shifts all gates to the target cost; a `finish.Held`.

@@ -140,7 +140,8 @@ class Clustering(tf.Module):
 
 
 # What `phases.Phase.compression` may name.
-KINDS = {"prune": Pruning, "cluster": Clustering}
+# Rounding to int8 keeps what was pruned before.
+KINDS = {"prune": Pruning, "cluster": Clustering, "quantize": Zeros}
 
 
 class Compressions(tf.Module):

@@ -51,7 +51,8 @@ def batches(feed, steps, dataset, advance):
         advance()
 
 
-def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
+def measure_norms(network, dataset, sampler, steps, advance, way="gated",
+                  parts=None):
     """`reestimate_norms` on what `sampler` draws for global steps.
 
     Args:
@@ -59,11 +60,11 @@ def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
         dataset: `data.Dataset`; its training images are taken.
         sampler: `data.Sampler`.
         steps, advance: as for `batches`.
-        way: as for `reestimate_norms`.
+        way, parts: as for `reestimate_norms`.
     """
     with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
         reestimate_norms(
-            network, batches(feed, steps, dataset, advance), way)
+            network, batches(feed, steps, dataset, advance), way, parts)
 
 
 def reestimate_norms(network, batches, way="gated", parts=None):
@@ -146,6 +147,8 @@ def calibrate(network, tune):
         for variable in (answer.dense.kernel, answer.dense.bias):
             variable.assign(
                 tf.convert_to_tensor(variable) / temperatures[-1])
+        if answer.range is not None:
+            answer.range.divide(temperatures[-1])
     return temperatures
 
 

@@ -179,6 +179,11 @@ class Network(tf_keras.Model):
                 ours.assign(tf.convert_to_tensor(theirs))
 
     @property
+    def rounds(self):
+        """Whether it computes in int8 numbers now."""
+        return quantization.rounds(self.image_range)
+
+    @property
     def decision_count(self):
         """D: decisions that an image can take, one per block and group."""
         return len(self.blocks) + sum(self._group_counts)

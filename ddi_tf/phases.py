@@ -33,6 +33,8 @@ PHASES = (
     # Values that many weights share move by the mean of their gradients: it is
     # the rest of the network that has to follow.
     Phase("cluster", True, True, True, True, 0.1, 0.0, "cluster"),
+    # Quantisation-aware: int8 rounding in the forward (`quantization`).
+    Phase("quantize", True, True, True, True, 0.1, 0.0, "quantize"),
 )
 
 # Warm-up is over when this share of the gated work is skipped at most.
@@ -101,6 +103,11 @@ class Schedule:
     sparsity: float = 0.5
     clusters: int = 16
     seed: int = 0
+
+    @property
+    def quantizes(self):
+        """Whether the network ends as one of int8 numbers."""
+        return bool(self.epochs.get("quantize", 0))
 
     def __post_init__(self):
         if unknown := set(self.epochs) - {phase.name for phase in PHASES}:

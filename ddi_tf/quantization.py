@@ -72,6 +72,11 @@ class Range(tf_keras.layers.Layer):
         self.low.assign(tf.maximum(self.low, low))
         self.high.assign(tf.minimum(self.high, high))
 
+    def divide(self, number):
+        """Follows activations that are divided by a number."""
+        self.low.assign(self.low / number)
+        self.high.assign(self.high / number)
+
     def call(self, x):
         """`x`, rounded or not; the same shape and type."""
         if self._rounding.mode == OBSERVE and not self.frozen:

@@ -18,6 +18,9 @@ from ddi_tf import subgraphs
 # Fewer images than this say little about what others do.
 LEAST_IMAGES = 32
 
+# That ranges are found on, where nothing else is said.
+IMAGES = 500
+
 _BATCH_SIZE = 100
 
 
@@ -68,6 +71,33 @@ def attach(network, scaling):
     network.head.range = new("head_logits")
 
 
+def find_on(network, dataset, count=IMAGES):
+    """`find` on the first tune images of a `data.Dataset`, then as many others.
+
+    Args:
+        count: images; the others are what is left of the split at most.
+    """
+    images = dataset.tune.images[:2 * count]
+    others = images[count:] if len(images) > count else images
+    return find(network, dataset.scaling, images[:count], others)
+
+
+def known(network, dataset, count=IMAGES):
+    """`Found` of a network whose ranges were found by `find_on` before."""
+    others = dataset.tune.images[count:2 * count]
+    try:
+        return Found(count, *_count(network, dataset.scaling, others))
+    finally:
+        network.rounding.mode = quantization.ROUND
+
+
+def in_words(found):
+    """A `Found` for the log."""
+    return (f"ranges found on {found.images} tune images; "
+            f"{100 * found.saturated:.4f}% of other images' activations lie "
+            f"beyond them ({100 * found.worst_share:.3f}% of {found.worst})")
+
+
 def find(network, scaling, images, others):
     """Finds the ranges on `images`; from then on activations are rounded.
 
@@ -106,8 +136,9 @@ def _revive(network, scaling, images):
     network.rounding.mode = quantization.OFF
     walk = _Walk(network, scaling)
     walk.all(images)
-    if unused := [block for block in network.blocks
-                  if block.name not in walk.run_blocks]:
+    if unused := [conv for block in network.blocks
+                  if block.name not in walk.run_blocks
+                  for conv in block.residual]:
         finish.reestimate_norms(network, (
             data.normalize(images[start:start + _BATCH_SIZE], scaling)
             for start in range(0, len(images), _BATCH_SIZE)), "open", unused)

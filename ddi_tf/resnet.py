@@ -171,10 +171,14 @@ class ResidualBlock(tf_keras.layers.Layer):
         return self._rounded(tf.nn.relu(self._shortcut(x, False) + residual))
 
     @property
+    def residual(self):
+        """The `layers.ConvBN`s that a skip leaves out."""
+        return [self.conv1, self.conv2]
+
+    @property
     def convolutions(self):
         """Its `layers.ConvBN`s."""
-        return [conv for conv in (self.conv1, self.conv2, self.projection)
-                if conv is not None]
+        return self.residual + ([self.projection] if self.projection else [])
 
     def limit_ranges(self):
         """Cuts the residual's range to what makes a difference in the sum.

@@ -27,6 +27,9 @@ from absl import logging
 from ddi_tf import checkpoints
 from ddi_tf import errors
 from ddi_tf import network as network_lib
+from ddi_tf import quantization
+from ddi_tf import ranges
+from ddi_tf import run_settings
 from ddi_tf import storage
 
 _KEEP = 3
@@ -100,7 +103,8 @@ class RunFolder:
         if self._file.exists():
             old = self.settings
             old.pop("commit", None)
-            if changes := list(_changes(old, _jsonable(settings))):
+            if changes := list(run_settings.changes(
+                    old, run_settings.as_read(settings))):
                 raise errors.ConfigError(
                     f"{self.path} holds a run with other settings: "
                     f"{'; '.join(changes)}. Go on with it by --flagfile="
@@ -195,6 +199,10 @@ class RunFolder:
             CheckpointError: no checkpoint, or one that cannot be read.
         """
         network = network_lib.Network(self.network_config)
+        if run_settings.quantizes(self.settings):
+            ranges.attach(network, run_settings.scaling(self.settings))
+            if phase in (None, "quantize"):
+                network.rounding.mode = quantization.ROUND
         self.restore_network(network, phase)
         return network
 
@@ -277,17 +285,3 @@ def _complete(line):
         return "step" in json.loads(line)
     except (TypeError, ValueError):  # the line that a crash cut short
         return False
-
-
-def _changes(old, new, name=""):
-    """Says of every setting that differs what it was and what it is now."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            yield from _changes(
-                old.get(key), new.get(key), f"{name}.{key}" if name else key)
-    elif old != new:
-        yield f"{name} was {json.dumps(old)}, now is {json.dumps(new)}"
-
-
-def _jsonable(value):
-    return json.loads(json.dumps(value))

@@ -74,7 +74,8 @@ class Tracer:
         self.costs = network.costs
 
         @tf.function(reduce_retracing=True)
-        def forward(images):
+        def forward(images, rounding):
+            del rounding  # a network that rounds is another function
             decisions = (network.all_open(tf.shape(images)[0])
                          if all_open else None)
             outputs = network(data.normalize(images, scaling),
@@ -83,7 +84,7 @@ class Tracer:
             return (logits, exits.entropy(logits), outputs.spent,
                     *outputs.decisions)
 
-        self._forward = forward
+        self._network, self._forward = network, forward
 
     def collect(self, split, on_batch=lambda images: None):
         """`Traces` of a `data.Split`.
@@ -96,7 +97,8 @@ class Tracer:
         for start in range(0, len(split.images), _BATCH_SIZE):
             images = split.images[start:start + _BATCH_SIZE]
             parts.append(tf.nest.map_structure(
-                lambda tensor: tensor.numpy(), self._forward(images)))
+                lambda tensor: tensor.numpy(), self._forward(
+                    images, self._network.rounds)))
             on_batch(len(images))
         logits, entropies, spent, layers, masks = tf.nest.map_structure(
             lambda *arrays: np.concatenate(arrays), *parts)

@@ -27,6 +27,7 @@ from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
 from ddi_tf import rand_augment
+from ddi_tf import ranges
 from ddi_tf import resnet
 from ddi_tf import resources
 from ddi_tf import run_folder
@@ -93,7 +94,7 @@ _EPOCHS = {
     for name, epochs, most in (
         ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, ""),
         ("restore", 60, ""), ("exits", 60, ""), ("prune", 0, ""),
-        ("cluster", 0, ""))}
+        ("cluster", 0, ""), ("quantize", 0, ""))}
 _BASE_LR = flags.DEFINE_float(
     "train_base_lr", 0.1, "Peak learning rate of the base phase.")
 _JOINT_LR = flags.DEFINE_float(
@@ -210,6 +211,11 @@ def _train_on(distribution, interrupt):
         start.load(network, folder)
     alone = distribution.replicas == 1 and _PRECISION.value == "float32"
     deployed = network if alone else network_lib.Network(network.config)
+    if schedule.quantizes:
+        with distribution.scope():
+            ranges.attach(network, dataset.scaling)
+        if not alone:
+            ranges.attach(deployed, dataset.scaling)
     curves = board.Board(folder, network, dataset)
     with progress.TrainingProgress() as bar:
         with distribution.scope():

@@ -110,6 +110,8 @@ class Trainer:
             StorageError: something cannot be saved.
         """
         record = None
+        if "quantize" in self._behind:  # it goes on after that phase
+            self._adjuster.round(find=False)
         with contextlib.closing(feed_lib.make(
                 self._dataset.train, self._sampler,
                 self._distribution)) as feed:
@@ -126,6 +128,8 @@ class Trainer:
     def _run_phase(self, phase, feed):
         self._distribution.any(False)  # until the chief has saved the last one
         steps = self._steps(phase)
+        if phase.name == "quantize":
+            self._adjuster.round(find=not self._at.phase_step)
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
@@ -268,6 +272,11 @@ class Trainer:
         self._at.end_phase()
         self._saver.save()
         return record
+
+    @property
+    def _behind(self):
+        """Names of the phases that have ended."""
+        return [phase.name for phase in self._phases[:self._at.phase]]
 
     @property
     def _is_dynamic(self):

@@ -10,7 +10,8 @@ from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import phases
 
-_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS, _PRUNE, _CLUSTER = phases.PHASES
+(_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS, _PRUNE, _CLUSTER,
+ _QUANTIZE) = phases.PHASES
 _ALL = {phase.name: 1.0 for phase in phases.PHASES}
 
 
@@ -79,18 +80,20 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(base, _BASE)
         self.assertEqual(others, [
             phase._replace(gates=False, priced=False)
-            for phase in (_EXITS, _PRUNE, _CLUSTER)])
+            for phase in (_EXITS, _PRUNE, _CLUSTER, _QUANTIZE)])
 
     def test_no_exits_no_exits_phase(self):
         self.assertEqual(
             _planned(exits=False), (_BASE, _WARMUP, _SKIP, _RESTORE, *(
-                phase._replace(exits=False) for phase in (_PRUNE, _CLUSTER))))
+                phase._replace(exits=False) for phase in (
+                    _PRUNE, _CLUSTER, _QUANTIZE))))
 
     def test_neither_gates_nor_exits_is_the_plain_backbone(self):
         self.assertEqual(_planned(
             layer_gates=False, channel_gates=False, exits=False), (_BASE, *(
                 phase._replace(gates=False, exits=False, priced=False)
-                for phase in (_PRUNE, _CLUSTER))))
+                for phase in (
+                    _PRUNE, _CLUSTER, _QUANTIZE))))
 
     def test_phases_without_epochs_are_left_out(self):
         self.assertEqual(

@@ -113,7 +113,10 @@ class RealPathTest(tf.test.TestCase):
         _open_all_but(net, dead.name)
         dead.conv2.norm.moving_variance.assign(
             tf.zeros_like(dead.conv2.norm.moving_variance))
-        before = [(v, v.numpy()) for v in alive.variables]
+        # Its shortcut runs all the same.
+        self.assertIsNotNone(dead.projection)
+        before = [(v, v.numpy()) for v in (*alive.variables,
+                                           *dead.projection.variables)]
         ranges.attach(net, _SCALING)
         found = ranges.find(net, _SCALING, images, images[:4])
         self.assertEqual(found.images, 40)
