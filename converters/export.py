@@ -5,6 +5,7 @@
         --export_quantize=int8 --data_dir=...
 """
 
+import math
 import sys
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
@@ -16,12 +17,15 @@ from rich.progress import Progress
 
 from converters import bundling
 from converters import flatbuffer
+from converters import variants
 from ddi_tf import data_flags
 from ddi_tf import errors
+from ddi_tf import latency
 from ddi_tf import quantization
 from ddi_tf import ranges
 from ddi_tf import run_folder
 from ddi_tf import subgraphs
+from ddi_tf import trace_files
 from device import bundle as bundle_lib
 from device import errors as device_errors
 
@@ -38,11 +42,24 @@ _CALIBRATION = flags.DEFINE_integer(
     "many others say what lies beyond them.", lower_bound=1)
 _MAX_VARIANTS = flags.DEFINE_integer(
     "export_max_variants", 3, "Graphs per block. With 2 channel groups, 3 are "
-    "one for each set of open groups; where they do not fit, one graph "
-    "computes all channels and masks.", lower_bound=1)
+    "one for each set of open groups; where they do not fit, as many widths, "
+    "which mask what an image does not want.", lower_bound=1)
+_PROFILE = flags.DEFINE_string(
+    "export_profile", None, "What python -m device.profile measured on a "
+    "bundle of this run with several widths: of each block only those are "
+    "kept that are faster there, for the channels that tune images want "
+    "(python -m ddi_tf.evaluate --split=tune).")
+_MAX_BYTES = flags.DEFINE_integer(
+    "export_max_bytes", None, "Most that the graphs of all blocks may take, "
+    "with --export_profile; each keeps its whole width in any case.",
+    lower_bound=1)
 _BEST = flags.DEFINE_bool(
     "best", False, "Take the network of the best epoch on tune (BUILD.md says "
     "which that is), not the last one.")
+
+
+# Of a weight in each kind of numbers.
+_WEIGHT_BYTES = {"none": 4, "float16": 2, "dynamic": 1, "int8": 1}
 
 
 def main(argv):
@@ -57,7 +74,7 @@ def main(argv):
         with Progress(console=Console(stderr=True)) as progress:
             written = bundling.write(
                 network, folder.settings, folder.operating_points,
-                _OUTPUT.value, subgraphs.every_set(_MAX_VARIANTS.value),
+                _OUTPUT.value, _ways(network, folder),
                 numbers, lambda graphs: progress.track(
                     graphs, description="exporting"))
     except (errors.DDIError, device_errors.DeviceError, OSError) as error:
@@ -70,6 +87,19 @@ def main(argv):
           f"({flatbuffer.TOLERANCES[_QUANTIZE.value]:.0e} allowed).\n"
           f"Next: python -m device.run --bundle={_OUTPUT.value} "
           "--input=FOLDER_OR_NPZ")
+
+
+def _ways(network, folder):
+    """Which graphs blocks get, as for `subgraphs.cut`."""
+    if not _PROFILE.value:
+        return variants.spread(_MAX_VARIANTS.value)
+    known = variants.known(
+        network, trace_files.load_of(folder, "tune").traces,
+        latency.read(_PROFILE.value), _WEIGHT_BYTES[_QUANTIZE.value])
+    chosen = variants.choose(
+        known, _MAX_VARIANTS.value, _MAX_BYTES.value or math.inf)
+    return lambda block, groups: (
+        chosen.get(block.name) or subgraphs.masked(block, groups))
 
 
 def _numbers(network, settings):

@@ -6,7 +6,6 @@
 import json
 import math
 import pathlib
-import re
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def table(network, medians):
     Raises:
         ConfigError: a graph of the network is not in the profile.
     """
-    cut = subgraphs.cut(network, ways_in(medians))
+    cut = subgraphs.cut(network, subgraphs.ways_in(medians))
     if missing := [graph.name for graph in cut.graphs
                    if graph.name not in medians]:
         raise errors.ConfigError(
@@ -87,22 +86,6 @@ def table(network, medians):
         runs=tuple(_run(step, time) for step in cut.steps),
         exits=tuple(time(step.exit) for step in cut.steps if step.exit),
         exit_after=network.costs.exit_after, head=time(cut.head))
-
-
-def ways_in(names):
-    """Ways to run a block (`subgraphs.cut`) of which graphs have these names.
-
-    Without a graph that takes all masks, there must be one for each.
-    """
-    def ways(block, groups):
-        pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
-        found = [tuple(map(int, match[1].split("_")))
-                 for match in map(pattern.fullmatch, names) if match]
-        if found and block.name not in names:
-            return subgraphs.every_set(2**groups)(block, groups)
-        return (*(subgraphs.Way(some, False) for some in found),
-                *subgraphs.masked(block, groups))
-    return ways
 
 
 def _run(step, time):

@@ -6,6 +6,7 @@ walk the same blocks; a test holds them together.
 
 import functools
 import itertools
+import re
 from typing import Callable, NamedTuple, Optional
 
 from ddi_tf import quantization
@@ -120,6 +121,22 @@ def every_set(most):
     return ways
 
 
+def ways_in(names):
+    """Ways to run a block (`cut`) of which graphs have these names.
+
+    Without a graph that takes all masks, there must be one for each.
+    """
+    def ways(block, groups):
+        pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
+        found = [tuple(map(int, match[1].split("_")))
+                 for match in map(pattern.fullmatch, names) if match]
+        if found and block.name not in names:
+            return every_set(2**groups)(block, groups)
+        return (*(Way(some, False) for some in found),
+                *masked(block, groups))
+    return ways
+
+
 def can_narrow(block, groups):
     """Whether there are graphs of a block that compute some groups only."""
     return groups > 1 and block.mask_site == "inner"
@@ -175,9 +192,8 @@ def _block_graph(network, index, way):
     """The `Subgraph` that runs a block in one `Way`."""
     block = network.blocks[index]
     total = groups_of(network, block)
-    name, function = block.name, block
-    if len(way.groups) < total or (total > 1 and not way.masked):
-        name = f"{block.name}_groups_{'_'.join(map(str, way.groups))}"
+    name, function = way_name(block, total, way), block
+    if name != block.name:
         function = functools.partial(
             block.run_groups, groups=way.groups, total=total)
     elif way.masked:
@@ -190,6 +206,13 @@ def _block_graph(network, index, way):
             network.rounding, _MASK_INTERVAL)
     return Subgraph(name, "block", function, inputs,
                     way_work(network, index, way), ranges)
+
+
+def way_name(block, groups, way):
+    """Name of the graph that runs a block with `groups` groups in a `Way`."""
+    if len(way.groups) == groups and (way.masked or groups == 1):
+        return block.name
+    return f"{block.name}_groups_{'_'.join(map(str, way.groups))}"
 
 
 def _features(shape):

@@ -17,8 +17,9 @@ _ALLOWED = {
 _GUARDED = set.union(*_ALLOWED.values())
 
 # Of the device, converters see the bundle's format (what int8 numbers stand for
-# is part of it) and its errors.
-_FORMAT = {"bundle", "errors", "quantization"}
+# is part of it) and its errors; and the profile's format, to show what graphs
+# of a bundle take.
+_FORMAT = {"bundle", "errors", "profile", "quantization"}
 
 
 def imports(path):

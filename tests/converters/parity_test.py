@@ -11,8 +11,10 @@ from absl.testing import parameterized
 from hypothesis import strategies
 
 from converters import bundling
+from converters import variants
 from ddi_tf import data
 from ddi_tf import network as network_lib
+from ddi_tf import ranges
 from ddi_tf import thresholds as thresholds_lib
 from ddi_tf import subgraphs
 from ddi_tf import traces
@@ -65,12 +67,13 @@ def random_images(count, seed=1):
     return np.clip(images, 0, 255).astype(np.uint8)
 
 
-def controller_of(network, points=(), max_variants=3):
+def controller_of(network, ways=subgraphs.every_set(3),
+                  numbers=bundling.FLOAT32, points=()):
     """A `Controller` of the exported network."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "bundle"
-        bundling.write(network, _SETTINGS, points, path,
-                       subgraphs.every_set(max_variants))
+        bundling.write(network, _SETTINGS, points, path, ways,
+                       numbers)
         return controller_lib.Controller(bundle_lib.load(path))
 
 
@@ -119,9 +122,10 @@ class DecisionPropertyTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.networks = {name: lively(_CONFIGS[name])
-                        for name in ("inner_2", "output_every_channel")}
-        cls.controllers = {name: controller_of(network)
+        cls.networks = {name: lively(_CONFIGS[name]) for name in (
+            "inner_2", "inner_4_masked", "output_every_channel")}
+        # Of 4 groups a graph for 1, 3 and 4 of them, each with a mask.
+        cls.controllers = {name: controller_of(network, variants.spread(3))
                            for name, network in cls.networks.items()}
         cls.images = random_images(8)
 
@@ -155,6 +159,57 @@ class DecisionPropertyTest(tf.test.TestCase):
         self.assertEqual(answer.path, tuple(path))
         self.assertAllClose(answer.logits, expected.logits[0], rtol=0,
                             atol=_LOGIT_TOLERANCE)
+
+
+class Int8Test(tf.test.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.network, cls.images = lively(_CONFIGS["inner_4_masked"]), random_images(60)
+        split = data.Split(cls.images, np.zeros(60, np.int32))
+        cls.float = traces.Tracer(cls.network, _SCALING).collect(split)
+        ranges.attach(cls.network, _SCALING)
+        found = ranges.find(cls.network, _SCALING, random_images(50, seed=2),
+                            random_images(10, seed=3))
+        cls.keras = traces.Tracer(cls.network, _SCALING).collect(split)
+        numbers = bundle_lib.Numbers("int8", bundle_lib.Calibration(
+            found.images, found.saturated))
+        cls.whole, cls.spread, cls.exact = (
+            controller_of(cls.network, ways, numbers) for ways in (
+                subgraphs.masked, variants.spread(3), subgraphs.every_set(15)))
+
+    def test_widths_change_no_bit(self):
+        for image in self.images[:30]:
+            whole = self.whole.classify(image)
+            for other in (self.spread, self.exact):
+                answer = other.classify(image)
+                self.assertEqual(answer.path, whole.path)
+                self.assertAllEqual(answer.logits, whole.logits)
+                self.assertLessEqual(answer.macs, whole.macs)
+
+    def test_a_skip_hands_on_the_same_bytes(self):
+        # Stages 2 and 3 begin with a shortcut; nothing else is run.
+        image = self.images[0]
+        answer = self.whole.classify(image, forced=[(), (), ()])
+        self.assertEqual(answer.path, ((), (), ()))
+        self.assertEqual(answer.macs, self.whole.costs.stem + sum(
+            step.skip for step in self.whole.costs.steps)
+            + self.whole.costs.head)
+
+    def test_the_controller_decides_as_keras_rounds(self):
+        answers = [self.exact.classify(image) for image in self.images]
+        same = np.mean([answer.path == path_of(self.keras, n)
+                        for n, answer in enumerate(answers)])
+        self.assertGreaterEqual(same, 0.9)
+        logits = np.stack([answer.logits for answer in answers])
+        keras = self.keras.logits[:, -1]
+        self.assertLess(np.median(np.abs(logits - keras)),
+                        0.02 * np.abs(keras).max())
+
+    def test_int8_is_not_far_from_float(self):
+        self.assertGreaterEqual(
+            np.mean(self.keras.layers == self.float.layers), 0.9)
 
 
 class BudgetParityTest(tf.test.TestCase):

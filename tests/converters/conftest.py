@@ -1,0 +1,7 @@
+"""Lets the tests here import each other's helpers, and those of tests/device."""
+
+import pathlib
+import sys
+
+_HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "device")]
