@@ -10,18 +10,16 @@ class Monolith:
     the controller works.
 
     Args:
-        content: bytes of the .tflite.
+        content: bytes of the .tflite, of the same kind of numbers.
         like: `controller.Controller` whose image scaling it shares.
         bundle: `bundle.Bundle` of `like`.
     """
 
     def __init__(self, content, like, bundle):
+        plan, graphs = bundle.manifest.plan, bundle.graphs
         spec = bundle_lib.Graph(
-            "monolith", "base", "monolith.tflite", "", len(content), 0,
-            (bundle_lib.Tensor("images", (1, *bundle.manifest.input.shape),
-                               "float32"),),
-            (bundle_lib.Tensor("logits", (1, len(bundle.manifest.labels)),
-                               "float32"),))
+            "monolith", "base", "monolith.tflite", "", len(content), 0, 0.0,
+            graphs[plan.stem].inputs, graphs[plan.head].outputs)
         self._graph = runtime.Graph(spec, content)
         self._prepare = like.prepare
 

@@ -58,6 +58,10 @@ class Block:
         return budget.cheapest_variant(
             self.step.variants, self.prices.variants, groups)
 
+    def spec(self, choice):
+        """`bundle.Graph` of variant number `choice`."""
+        return self._specs[self.step.variants[choice].graph]
+
     def _masks(self, choice, groups):
         """What variant number `choice` takes to run `groups`: [1, G] or none.
 
@@ -68,4 +72,4 @@ class Block:
             return ()
         open_ = np.isin(variant.groups, groups)[np.newaxis]
         return (quantization.encode(open_.astype(np.float32),
-                                    self._specs[variant.graph].inputs[1]),)
+                                    self.spec(choice).inputs[1]),)
