@@ -81,6 +81,38 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual([[v.masked for v in step.variants] for step in steps],
                          [[True]] * 3)
 
+    def test_int8_twice_is_the_same_bundle(self):
+        make_run(self.run_path)
+        again = self.output.with_name("again")
+        for output in (self.output, again):
+            result = export(self.run_path, output, "--export_quantize=int8",
+                            "--export_calibration_images=40")
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, "found on 40 tune images; .*% of other")
+        numbers = bundle_lib.load(self.output).manifest.numbers
+        self.assertEqual((numbers.kind, numbers.calibration.images),
+                         ("int8", 40))
+        files = sorted(path.relative_to(again) for path in again.rglob("*.*"))
+        self.assertLen(files, 1 + len(bundle_lib.load(again).graphs))
+        for file in files:
+            self.assertEqual((self.output / file).read_bytes(),
+                             (again / file).read_bytes(), file)
+
+    def test_one_image_finds_no_ranges(self):
+        make_run(self.run_path)
+        self.assert_refused(
+            export(self.run_path, self.output, "--export_quantize=int8",
+                   "--export_calibration_images=1"),
+            "need 32 images at least to be found on, found 1. Give more")
+
+    def test_a_profile_needs_to_know_what_images_want(self):
+        make_run(self.run_path)
+        profile = self.temp / "profile.json"
+        profile.write_text('{"graphs": []}')
+        self.assert_refused(
+            export(self.run_path, self.output, f"--export_profile={profile}"),
+            "tune.npz is not there. Write it first: python -m ddi_tf.evaluate")
+
     def test_missing_run_is_refused(self):
         self.assert_refused(export(self.run_path, self.output),
                             "run is not a training run.*ddi_tf.train")
