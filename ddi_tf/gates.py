@@ -39,6 +39,26 @@ def opened(mask):
     return 1 - tf.reduce_prod(1 - mask, axis=1)
 
 
+def unmasked_if_closed(mask):
+    """A mask that opens every channel of the images for which it opens none.
+
+    What such an image computes is thrown away, and no gradient comes back from
+    it; but batch norm counts it. Of zeros alone it would learn a variance of 0,
+    and blow up the first image that opens the block again by 300 (ResNet14,
+    CIFAR-10: 77.7% to 30.3% when the gates were shifted to the target).
+
+    Args:
+        mask: [B, G] in {0, 1}, or None.
+
+    Returns:
+        [B, G] in {0, 1}, with no gradient where all were closed; None for None.
+    """
+    if mask is None:
+        return None
+    any_open = tf.reduce_max(mask, axis=1, keepdims=True) > 0
+    return tf.where(any_open, mask, tf.ones_like(mask))
+
+
 def draw_thresholds(shape, noise, seed, step):
     """Thresholds for `straight_through` in one training step.
 

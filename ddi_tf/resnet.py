@@ -230,7 +230,8 @@ class ResidualBlock(tf_keras.layers.Layer):
     def _residual(self, x, mask, training):
         inner = self.conv1(x, training)
         if self.mask_site != "output":
-            inner = self._masked(inner, mask)
+            inner = self._masked(
+                inner, gates.unmasked_if_closed(mask) if training else mask)
         return self.conv2(inner, training)
 
     def _masked(self, inner, mask):

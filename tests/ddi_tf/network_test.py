@@ -206,7 +206,7 @@ class ForcedDecisionsTest(tf.test.TestCase, parameterized.TestCase):
             [0, 1, 0], [[1, 1], [0, 1], [1, 1]]))
         x = net.stem(images)
         expected = [net.exits["stage1_block1"](x)]
-        x = net.blocks[1].run_groups(x, (1,), 2)
+        x = net.blocks[1].run_groups(x, groups=(1,), total=2)
         expected.append(net.exits["stage2_block1"](x))
         x = net.blocks[2].skip(x)
         expected.append(net.exits["stage3_block1"](x))

@@ -161,7 +161,8 @@ class BlockContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_only_inner_channels_can_be_cut_out(self, mask_site):
         with self.assertRaisesRegex(
                 ValueError, f"only inner channels .*mask_site={mask_site}"):
-            _block(mask_site).run_groups(_features(), (0,), 4)
+            _block(mask_site).run_groups(
+                _features(), groups=(0,), total=4)
 
     @parameterized.parameters(
         # MACs on 3 x 4 positions: 12 * 9 * 4 * 8 and 12 * 9 * 8 * 8; weights
@@ -293,6 +294,32 @@ class EquationsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(
                 y[b, :, :, channel], expected[b, :, :, channel])
 
+    def test_batch_norm_does_not_learn_from_what_masks_closed(self):
+        block, x = _block("inner"), _features()
+        block.conv2.norm.beta.assign(tf.zeros_like(block.conv2.norm.beta))
+        closed = tf.zeros([3, _GROUPS])
+        y = block(x, None, closed, training=True)
+        self.assertAllEqual(y, x)  # a skip all the same
+        block(x, None, None, training=True)
+        seen = block.conv2.norm.moving_variance
+        for _ in range(200):
+            block(x, None, closed, training=True)
+        self.assertAllClose(
+            seen, tf.math.reduce_variance(block.conv2.conv(
+                block.conv1(x, True)), [0, 1, 2]), rtol=0.05)
+
+    def test_closed_channels_get_the_gradient_of_the_equation(self):
+        block, x = _block("inner"), _features()
+        mask = tf.Variable([[1.0, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]])
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(block(x, None, mask, training=True)**2)
+        gradient = tape.gradient(total, mask).numpy()
+        # Opening a closed image would change it by all that the block adds; a
+        # group of an open one by its own channels.
+        self.assertTrue(np.all(np.isfinite(gradient)))
+        self.assertNotAllClose(gradient[0, 1], 0)
+        self.assertAllClose(gradient[1], tf.fill([4], gradient[1, 0]))
+
     def test_equation_3_gate_values_multiply(self):
         block, x, mask = _block("output"), _features(), _masks()
         gate = tf.constant([1.0, 0.0, 1.0])
@@ -327,14 +354,15 @@ class RunGroupsTest(tf.test.TestCase, parameterized.TestCase):
             mask = np.zeros([batch, _GROUPS], np.float32)
             mask[:, list(subset)] = 1
             self.assertAllClose(
-                block.run_groups(x, subset, _GROUPS),
+                block.run_groups(x, groups=subset, total=_GROUPS),
                 block(x, tf.ones([batch]), tf.constant(mask)), atol=1e-5,
                 msg=f"groups {subset}")
 
     def test_sets_of_groups_differ(self):
         block, x = _block("inner"), _features()
         self.assertNotAllClose(
-            block.run_groups(x, (0,), 4), block.run_groups(x, (1,), 4))
+            block.run_groups(x, groups=(0,), total=4),
+            block.run_groups(x, groups=(1,), total=4))
 
 
 if __name__ == "__main__":
