@@ -45,7 +45,7 @@ clean:
 $(TRAIN)/installed: setup.cfg
 	@echo "Installing TensorFlow and the rest in $(TRAIN): 2 GB, some minutes."
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python $(PIP) -e ".[train,report,device,test]"
+	$(TRAIN)/bin/python $(PIP) -e ".[train,report,device,micro,test]"
 	@touch $@
 
 $(LITERT)/installed: setup.cfg

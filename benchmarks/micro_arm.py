@@ -115,8 +115,9 @@ def _write(folder, bundle, plan, images):
     (folder / "images.bin").write_bytes(np.stack(images).tobytes())
     (folder / "cases.h").write_text(
         '#include "ddi_plan.h"\n#define CASES '
-        f"{len(rows)}u\ntypedef struct {{\n    uint32_t image;\n    const float "
-        "*thresholds;\n    uint32_t max_macs, record;\n} ddi_case;\n"
+        f"{len(rows)}u\ntypedef struct {{\n    uint32_t image;\n"
+        "    const float *thresholds;\n    uint32_t max_macs, record;\n"
+        "} ddi_case;\n"
         "static const ddi_case cases[CASES] = {\n" + "".join(
             f"    {{{number}, "
             f"{0 if point is None else f'ddi_thresholds[{point}]'}, "

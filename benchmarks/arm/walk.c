@@ -1,8 +1,8 @@
 /* Walks a plan on a Cortex-M4, with graphs that answer what was recorded.
  *
  * Prints a line per case: status, label, exit, MACs, blocks passed, bits of the
- * entropy, bytes of stack, then the path. cases.h and the .bin files are written
- * by micro_arm.py.
+ * entropy, bytes of stack, then the path. micro_arm.py writes cases.h and the
+ * .bin files.
  */
 #include <stdint.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-"""Lets the tests here import each other's helpers, and those of tests/device."""
+"""Lets the tests here import their helpers, and those of tests/device."""
 
 import pathlib
 import sys

@@ -21,16 +21,17 @@ _MISSING = [tool for tool in _TOOLS if not shutil.which(tool)]
 
 
 @unittest.skipIf(_MISSING, f"{', '.join(_MISSING)} not installed")
+@micro_cases.needs_tflm
 class CortexM4Test(tf.test.TestCase):
 
     def test_same_decisions_as_on_this_machine_in_little_memory(self):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            micro_cases.write_bundle(folder / "bundle")
             np.savez(folder / "images.npz",
                      images=parity_test.random_images(5))
             result = subprocess.run(
-                [sys.executable, _SCRIPT, f"--bundle={folder / 'bundle'}",
+                [sys.executable, _SCRIPT,
+                 f"--bundle={micro_cases.shared_bundle()}",
                  f"--input={folder / 'images.npz'}"],
                 capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)

@@ -1,6 +1,8 @@
 """An int8 bundle with random weights, and the C controller as a library."""
 
+import atexit
 import ctypes
+import functools
 import pathlib
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import numpy as np
 from converters import bundling
 from converters import c_plan
 from converters import c_sources
+from converters import tflm
 from ddi_tf import data
 from ddi_tf import network as network_lib
 from ddi_tf import ranges
@@ -29,6 +32,8 @@ POINTS = [
      "tune_mean_macs": 2e6}]
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+needs_tflm = unittest.skipIf(
+    tflm.runtime is None, "tflite-micro is not installed")
 needs_gcc = unittest.skipUnless(shutil.which("gcc"), "gcc is not installed")
 
 
@@ -50,9 +55,20 @@ def write_bundle(path, groups=2, exits=True):
     bundling.write(
         network, {"data": {"label_names": list(LABELS),
                            "scaling": SCALING._asdict()}},
-        POINTS if exits else [], path, subgraphs.every_set(3), bundle_lib.Numbers(
-            "int8", bundle_lib.Calibration(found.images, found.saturated)))
+        POINTS if exits else [], path, subgraphs.every_set(3),
+        bundle_lib.Numbers("int8", bundle_lib.Calibration(
+            found.images, found.saturated)))
     return bundle_lib.load(path)
+
+
+@functools.cache
+def shared_bundle():
+    """Path of the bundle of 2 groups; made once, for all tests to read."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    path = pathlib.Path(folder) / "bundle"
+    write_bundle(path)
+    return path
 
 
 class Input(ctypes.Structure):

@@ -28,8 +28,7 @@ class CControllerTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        with tempfile.TemporaryDirectory() as folder:
-            cls.bundle = micro_cases.write_bundle(pathlib.Path(folder) / "b")
+        cls.bundle = bundle_lib.load(micro_cases.shared_bundle())
         cls.images = parity_test.random_images(_IMAGES)
         cls.python = controller_lib.Controller(cls.bundle)
         cls.c = micro_cases.CController(cls.bundle)
@@ -98,6 +97,7 @@ class CControllerTest(tf.test.TestCase):
                  for image in self.images[:30]}
         self.assertGreater(len(paths), 1)
 
+    @micro_cases.needs_tflm
     def test_same_answer_in_tflm(self):
         python = controller_lib.Controller(
             self.bundle, make_graph=tflm.Graph)

@@ -1,28 +1,17 @@
 """`python -m converters.micro`: what it checks, writes and refuses."""
 
-import dataclasses
 import json
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
-from converters import c_plan
-from converters import c_sources
-from converters import memory_plan
-from converters import rehearsal
-from converters import tflm
 from converters import tflm_ops
-from ddi_tf import errors
 from device import bundle as bundle_lib
-from device import controller as controller_lib
-import fakes
 import micro_cases
 import parity_test
 
@@ -55,28 +44,17 @@ struct MicroInterpreter {
 """
 
 
-def setUpModule():
-    global _folder, _bundle_path, _images_path
-    _folder = pathlib.Path(tempfile.mkdtemp())
-    _bundle_path = _folder / "bundle"
-    micro_cases.write_bundle(_bundle_path)
-    _images_path = _folder / "images.npz"
-    np.savez(_images_path, images=parity_test.random_images(2 * _IMAGES))
-
-
-def tearDownModule():
-    shutil.rmtree(_folder)
-
-
 def micro(output, *extra, bundle=None):
     """The finished `python -m converters.micro`."""
     return subprocess.run(
         [sys.executable, "-m", "converters.micro",
-         f"--bundle={bundle or _bundle_path}", f"--output={output}",
+         f"--bundle={bundle or micro_cases.shared_bundle()}",
+         f"--output={output}",
          f"--micro_check_images={_IMAGES}", *extra],
         capture_output=True, text=True)
 
 
+@micro_cases.needs_tflm
 class CommandTest(tf.test.TestCase):
 
     def setUp(self):
@@ -92,8 +70,10 @@ class CommandTest(tf.test.TestCase):
         self.assertFalse((self.output / "report.json").exists())
 
     def test_writes_the_same_sources_and_report_twice(self):
+        images = self.temp / "images.npz"
+        np.savez(images, images=parity_test.random_images(2 * _IMAGES))
         for output in (self.output, self.temp / "again"):
-            result = micro(output, f"--input={_images_path}")
+            result = micro(output, f"--input={images}")
             self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("README.txt", result.stdout)
         self.assertEqual({p.name for p in self.output.iterdir()}, _WRITTEN)
@@ -106,7 +86,7 @@ class CommandTest(tf.test.TestCase):
         self._assert_example_compiles()
 
     def _assert_report(self, report):
-        bundle = bundle_lib.load(_bundle_path)
+        bundle = bundle_lib.load(micro_cases.shared_bundle())
         self.assertEqual([g["name"] for g in report["graphs"]],
                          list(bundle.graphs))
         for graph in report["graphs"]:
@@ -149,7 +129,8 @@ class CommandTest(tf.test.TestCase):
         (self.temp / "stub.h").write_text(
             "#pragma once\n" + _TFLM_STUB % methods)
         (self.temp / "example.cc").write_text(
-            example + "\nTfLiteStatus start() { return ddi_add_ops(resolver); }")
+            example
+            + "\nTfLiteStatus start() { return ddi_add_ops(resolver); }")
         subprocess.run(
             ["g++", "-std=c++11", "-Wall", "-Wextra", "-Werror",
              "-fsyntax-only", f"-I{self.temp}", f"-I{self.output}",
@@ -163,8 +144,9 @@ class CommandTest(tf.test.TestCase):
     def test_too_little_memory_is_refused_with_the_largest_graphs(self):
         self.assert_refused(
             micro(self.output, "--micro_flash_kb=100", "--micro_ram_kb=64"),
-            r"flash: [\d,]+ bytes .* are [\d,]+ more than --micro_flash_kb=100; "
-            r"the largest graphs are stage3_block1_groups_0_1 [\d,]+, .*RAM: "
+            r"flash: [\d,]+ bytes .* are [\d,]+ more than "
+            r"--micro_flash_kb=100; the largest graphs are "
+            r"stage3_block1_groups_0_1 [\d,]+, .*RAM: "
             r".*more than --micro_ram_kb=64.*stage1_block1_groups_0_1 [\d,]+")
 
     def test_existing_output_is_left_alone(self):
@@ -189,161 +171,6 @@ class CommandTest(tf.test.TestCase):
     def test_stray_argument_is_refused(self):
         self.assert_refused(micro(self.output, "bundle"),
                             "unexpected argument 'bundle'")
-
-
-class WriteTest(tf.test.TestCase):
-
-    def test_an_error_while_writing_leaves_nothing(self):
-        temp = pathlib.Path(self.create_tempdir().full_path)
-        with self.assertRaises(UnicodeEncodeError):
-            c_sources.write(temp / "c", {"a.c": "fine", "b.c": "\ud800"})
-        self.assertEmpty(list(temp.iterdir()))
-
-    def test_interrupt_while_writing_leaves_nothing(self):
-        class Interrupted(dict):
-
-            def items(self):
-                yield "a.c", "fine"
-                raise KeyboardInterrupt
-
-        temp = pathlib.Path(self.create_tempdir().full_path)
-        with self.assertRaises(KeyboardInterrupt):
-            c_sources.write(temp / "c", Interrupted())
-        self.assertEmpty(list(temp.iterdir()))
-
-    def test_names_cannot_break_the_sources(self):
-        self.assertEqual(c_sources._text('a"b\\é??'),
-                         '"a\\042b\\134\\303\\251\\077\\077"')
-        self.assertEqual(c_sources._comment("a*/ b\n"), "a__ b_")
-        self.assertEqual([c_sources._real(v) for v in (1, 0.1, 1e-9, 3e38)], [
-            "1.0f", "0.100000001f", "9.99999972e-10f", "3.00000001e+38f"])
-
-
-class OperationsTest(tf.test.TestCase):
-
-    def _bundle(self, function, shape):
-        """A bundle whose head is this function."""
-        concrete = tf.function(function).get_concrete_function(
-            tf.TensorSpec(shape, tf.float32))
-        content = tf.lite.TFLiteConverter.from_concrete_functions(
-            [concrete]).convert()
-        stem = bundle_lib.load(_bundle_path).content("stem")
-        manifest = fakes.manifest()
-        return bundle_lib.Bundle(pathlib.Path("toy"), manifest,
-                                 {"stem": stem, "head": content})
-
-    def test_operation_that_tflm_lacks_is_named_with_its_graph(self):
-        bundle = self._bundle(lambda x: tf.tile(x, [1, 3]), [1, 4])
-        with self.assertRaisesRegex(
-                errors.ExportError, r"head: .* has no TILE \(https://github"):
-            tflm_ops.of_bundle(bundle)
-
-    def test_operations_of_all_graphs_are_found(self):
-        bundle = self._bundle(lambda x: tf.tanh(tf.exp(x)), [1, 4])
-        self.assertEqual(tflm_ops.of_bundle(bundle),
-                         ("CONV_2D", "EXP", "TANH"))
-
-    def test_table_names_operations_of_the_schema(self):
-        for name, method in tflm_ops.ADD_METHODS.items():
-            self.assertTrue(hasattr(tflm.schema.BuiltinOperator, name), name)
-            self.assertEqual(method.upper(), "ADD" + name.replace("_", ""))
-
-    def test_graph_that_tflm_refuses_is_an_error(self):
-        content = self._bundle(
-            lambda x: tf.tile(x, [1, 3]), [1, 4]).content("head")
-        spec = dataclasses.replace(
-            fakes.manifest().graphs[-1], inputs=fakes.tensors([1, 4]))
-        with self.assertRaisesRegex(errors.ExportError, "head: .*TILE"):
-            tflm.Graph(spec, content)
-
-
-class RehearsalTest(tf.test.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.bundle = bundle_lib.load(_bundle_path)
-        cls.images = parity_test.random_images(12)
-        cls.rehearsal = rehearsal.Rehearsal(cls.bundle)
-        cls.decisions = [cls.rehearsal.run(image) for image in cls.images]
-        cls.plan = c_plan.make(cls.bundle)
-        cls.memory = memory_plan.memory(cls.bundle, cls.plan, {
-            name: graph.arena for name, graph in cls.rehearsal.graphs.items()})
-        cls.paths = memory_plan.Paths(cls.bundle, cls.memory)
-
-    def test_every_graph_is_compared_on_every_image(self):
-        runs = {name: comparison.runs for name, comparison
-                in self.rehearsal.comparisons.items()}
-        self.assertEqual(min(runs.values()), len(self.images))
-        self.rehearsal.check()
-
-    def test_differences_are_counted_by_hand(self):
-        found = rehearsal.Difference()
-        found.add(np.array([1, -128, 5], np.int8), np.array([1, 127, 4], np.int8))
-        self.assertEqual((found.differing, found.largest), (2, 255))
-        found = rehearsal.Difference()
-        found.add(np.float32([2.0, 0.0]), np.float32([2.0, 1e-6]))
-        self.assertEqual(found.differing, 0)
-        found.add(np.float32([2.0, 0.0]), np.float32([2.0, 1e-5]))
-        self.assertEqual(found.differing, 1)
-        self.assertAllClose(found.largest, 5e-6)
-
-    def test_another_result_than_the_reference_kernels_is_an_error(self):
-        made = rehearsal.Rehearsal(self.bundle)
-        made.run(self.images[0])
-        made.comparisons["stem"].reference.add(
-            np.zeros(3, np.int8), np.int8([0, 2, 0]))
-        with self.assertRaisesRegex(
-                errors.ExportError, "stem: .*in 1 of 16,384 numbers "
-                r"\(1 runs\) by up to 2, expected 0 at most"):
-            made.check()
-
-    def test_paths_cost_what_the_controller_spends(self):
-        python = controller_lib.Controller(
-            self.bundle, make_graph=tflm.Graph)
-        for point in self.bundle.manifest.operating_points:
-            answers = [python.classify(image, thresholds=point.thresholds)
-                       for image in self.images]
-            mean, shares = self.paths.mean(self.decisions, point.thresholds)
-            self.assertAllClose(
-                mean.macs, np.mean([answer.macs for answer in answers]))
-            self.assertAllClose(shares, [
-                np.mean([answer.exit == name for answer in answers])
-                for name in (*self.bundle.exits, "head")])
-        self.assertEqual(self.paths.cheapest().macs, python.costs.cheapest)
-        everything = python.classify(
-            self.images[0], forced=[(0, 1)] * 3).macs
-        asked = sum(
-            self.bundle.graphs[name].macs
-            for step in self.bundle.manifest.plan.steps
-            for name in (step.layer_gate, step.channel_gate, step.exit))
-        self.assertEqual(self.paths.full().macs, everything + asked)
-
-    def test_arena_is_that_of_the_largest_graph_and_enough(self):
-        totals = [arena.total for arena in self.memory.arenas.values()]
-        self.assertBetween(self.memory.arena, max(totals), max(totals) + 15)
-        for arena in self.memory.arenas.values():
-            self.assertEqual(arena.total, arena.head + arena.tail)
-        self.assertEqual(self.paths.full().ram, max(totals)
-                         + self.memory.work + self.memory.image)
-
-    def test_bundle_that_the_c_structs_cannot_hold_is_refused(self):
-        with self.assertRaisesRegex(
-                errors.ExportError, "graph stem reads and leaves .*float32"):
-            c_plan.make(bundle_lib.load(_FLOAT))
-        heavy = dataclasses.replace(self.bundle.manifest, graphs=tuple(
-            dataclasses.replace(graph, macs=1 << 28)
-            for graph in self.bundle.manifest.graphs))
-        with self.assertRaisesRegex(errors.ExportError, "MACs, expected"):
-            c_plan.make(bundle_lib.Bundle(self.bundle.folder, heavy, {}))
-
-
-class MissingTest(tf.test.TestCase):
-
-    def test_missing_interpreter_is_an_error_with_the_remedy(self):
-        with mock.patch.object(tflm, "runtime", None):
-            with self.assertRaisesRegex(errors.ExportError, r"\.\[micro\]"):
-                tflm.require()
 
 
 if __name__ == "__main__":
