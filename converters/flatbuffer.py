@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ddi_tf import errors
+from ddi_tf import quantization as quantization_lib
 from device import bundle as bundle_lib
 from device import quantization
 
@@ -46,7 +47,7 @@ def convert(subgraph, numbers="none"):
     @tf.function(input_signature=signature)
     def function(*inputs):
         return subgraph.function(*(
-            x if (range_ := subgraph.ranges.get(name)) is None else range_(x)
+            quantization_lib.rounded(x, subgraph.ranges.get(name))
             for name, x in zip(subgraph.inputs, inputs)))
 
     concrete = function.get_concrete_function()

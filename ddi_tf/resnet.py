@@ -72,8 +72,9 @@ def build(config):
 
 def expand(mask, channels):
     """[B, G] group mask -> [B, 1, 1, channels]; groups are neighbours."""
-    mask = tf.repeat(mask, channels // mask.shape[-1], axis=1)
-    return mask[:, tf.newaxis, tf.newaxis, :]
+    # Not `tf.repeat`: TFLite Micro has no kernel for what it becomes.
+    repeated = tf.stack([mask] * (channels // mask.shape[-1]), axis=2)
+    return tf.reshape(repeated, [-1, 1, 1, channels])
 
 
 class ResidualBlock(tf_keras.layers.Layer):

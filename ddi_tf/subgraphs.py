@@ -192,8 +192,8 @@ def _block_graph(network, index, way):
     """The `Subgraph` that runs a block in one `Way`."""
     block = network.blocks[index]
     total = groups_of(network, block)
-    name, function = way_name(block, total, way), block
-    if name != block.name:
+    function = block
+    if can_narrow(block, total):
         function = functools.partial(
             block.run_groups, groups=way.groups, total=total)
     elif way.masked:
@@ -204,7 +204,7 @@ def _block_graph(network, index, way):
         inputs = {**inputs, "mask": (1, len(way.groups))}
         ranges["mask"] = network.rounding and quantization.Range(
             network.rounding, _MASK_INTERVAL)
-    return Subgraph(name, "block", function, inputs,
+    return Subgraph(way_name(block, total, way), "block", function, inputs,
                     way_work(network, index, way), ranges)
 
 
