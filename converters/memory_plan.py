@@ -85,8 +85,8 @@ def check(memory_, bundle, flash_kb, ram_kb):
         problems.append(
             f"flash: {memory_.flash:,} bytes of graphs and tables are "
             f"{missing:,} more than --micro_flash_kb={flash_kb}; the largest "
-            f"graphs are {_largest(sizes)}. Train a network with fewer blocks, "
-            "or with --model_groups=1 (one graph per block).")
+            f"graphs are {_largest(sizes)}. Export one graph per block "
+            "(--export_max_variants=1), or train a network with fewer blocks.")
     if (missing := memory_.ram - ram_kb * _KB) > 0:
         sizes = {name: arena.total for name, arena in memory_.arenas.items()}
         problems.append(
