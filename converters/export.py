@@ -38,8 +38,8 @@ _QUANTIZE = flags.DEFINE_enum(
     "graphs compute with: float32; float32 with weights kept as float16, or as "
     "int8 (dynamic); int8 throughout, with ranges found on tune images.")
 _CALIBRATION = flags.DEFINE_integer(
-    "export_calibration_images", ranges.IMAGES, "Tune images to find int8 ranges on; as "
-    "many others say what lies beyond them.", lower_bound=1)
+    "export_calibration_images", ranges.IMAGES, "Tune images to find int8 "
+    "ranges on; as many others say what lies beyond them.", lower_bound=1)
 _MAX_VARIANTS = flags.DEFINE_integer(
     "export_max_variants", 3, "Graphs per block. With 2 channel groups, 3 are "
     "one for each set of open groups; where they do not fit, as many widths, "

@@ -227,7 +227,8 @@ class _Walk:
                 chance, state = run[step.layer_gate.name](x, state)
                 is_open = bool(chance[0, 0] >= 0.5)
             if (is_open or self._all_open) and step.channel_gate is not None:
-                mask = tf.cast(run[step.channel_gate.name](x) >= 0.5, tf.float32)
+                mask = tf.cast(
+                    run[step.channel_gate.name](x) >= 0.5, tf.float32)
                 is_open = is_open and bool(tf.reduce_any(mask > 0))
             if self._all_open:
                 mask, is_open = tf.ones_like(mask), True

@@ -1,20 +1,17 @@
 """Tests of runs that prune and cluster: what is left, and dying on the way."""
 
-import dataclasses
 import pathlib
 import shutil
 import tempfile
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
-from ddi_tf import data
 from ddi_tf import kernels
 from ddi_tf import network
 from ddi_tf import phases
 from ddi_tf import run_folder
-from ddi_tf import trainer
+import lives
 
 _CONFIG = network.NetworkConfig(
     depth=8, image_shape=(16, 16, 3), layer_gates=False, channel_gates=False,
@@ -28,49 +25,8 @@ _SCHEDULE = phases.Schedule(
     norm_batches=1, sparsity=0.7, clusters=6)
 
 
-def _dataset():
-    generator = np.random.default_rng(0)
-    return data.Dataset(
-        "random", tuple("0123456789"),
-        data.Scaling((127.0,) * 3, (74.0,) * 3), True, *(
-            data.Split(
-                generator.integers(0, 256, [size, 16, 16, 3]).astype(np.uint8),
-                generator.integers(0, 10, size).astype(np.int32))
-            for size in (64, 20, 4)))
-
-
-class _Dying:
-    """A progress bar that ends the run after so many steps."""
-
-    def __init__(self, steps=None):
-        self._left = steps
-
-    def start(self, phase, steps, done):
-        pass
-
-    def update(self, metrics):
-        if metrics and self._left is not None:
-            self._left -= 1
-            if not self._left:
-                raise KeyboardInterrupt
-
-
 def _live(path, steps=None):
-    """One life of a run, saved at every step; its `run_folder.RunFolder`."""
-    folder = run_folder.RunFolder(path)
-    folder.create({"network": dataclasses.asdict(_CONFIG)}, "")
-    tf_keras.utils.set_random_seed(_SCHEDULE.seed)
-    net = network.Network(_CONFIG)
-    run = trainer.Trainer(
-        folder, net, _dataset(), _SCHEDULE, net.costs, _Dying(steps),
-        checkpoint_minutes=0)
-    run.resume()
-    try:
-        run.run()
-    except KeyboardInterrupt:
-        if steps is None:
-            raise
-    return folder
+    return lives.live(path, _CONFIG, _SCHEDULE, steps)
 
 
 class CompressedRunTest(tf.test.TestCase):
