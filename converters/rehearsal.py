@@ -18,11 +18,6 @@ from device import quantization
 # Of float32 numbers, relative to the largest of an output.
 TOLERANCE = 1e-6
 
-# Steps by which int8 may differ from LiteRT's reference kernels: this kernel of
-# theirs rounds once, TFLM's twice, so they part where a sum lies between two
-# steps (https://github.com/google-ai-edge/LiteRT/issues/8567). Others agree.
-_ROUNDED_ONCE, _STEPS = "FULLY_CONNECTED", 1
-
 
 @dataclasses.dataclass
 class Difference:
@@ -92,7 +87,7 @@ class Rehearsal:
             name: [tflm.LiteRTGraph(bundle.content(name), reference)
                    for reference in (True, False)] for name in bundle.graphs}
         self.comparisons = {
-            name: Comparison(_allowed(spec, bundle.content(name)))
+            name: Comparison(_allowed(spec))
             for name, spec in bundle.graphs.items()}
         self._prices = {step.name: [bundle.graphs[v.graph].macs
                                     for v in step.variants]
@@ -120,8 +115,7 @@ class Rehearsal:
     def check(self):
         """Raises ExportError if TFLM differs from LiteRT's reference kernels.
 
-        Equal means: int8 the same, or one step apart behind a fully connected
-        layer; float32 within TOLERANCE.
+        Equal means: int8 the same; float32 within TOLERANCE.
         """
         for name, comparison in self.comparisons.items():
             found, allowed = comparison.reference, comparison.allowed
@@ -197,8 +191,6 @@ class Rehearsal:
         return found
 
 
-def _allowed(spec, content):
+def _allowed(spec):
     """`Comparison.allowed` of a graph; its outputs are of one type."""
-    if spec.outputs[0].dtype != "int8":
-        return TOLERANCE
-    return _STEPS if _ROUNDED_ONCE in tflm.operations(content) else 0
+    return 0 if spec.outputs[0].dtype == "int8" else TOLERANCE

@@ -126,14 +126,22 @@ def rounded_kernel(kernel, bounds):
 def dense(layer, x, range_):
     """A Keras `Dense` without activation, in int8 where `range_` rounds.
 
+    There it is a convolution of one pixel: of those, LiteRT and TFLite Micro
+    round the sums alike, of dense layers they do not
+    (https://github.com/google-ai-edge/LiteRT/issues/8567).
+
     Args:
         layer: the layer, built.
         x: [B, I].
         range_: `Range` of the outcome, or None.
+
+    Returns:
+        [B, O].
     """
     if not rounds(range_):
         return rounded(layer(x), range_)
-    bound = tf.reduce_max(tf.abs(layer.kernel))
-    kernel = tf.quantization.fake_quant_with_min_max_vars(
-        layer.kernel, -bound, bound, _BITS, narrow_range=True)
-    return range_(tf.matmul(x, kernel) + layer.bias)
+    kernel = layer.kernel[tf.newaxis, tf.newaxis]
+    pixel = tf.nn.conv2d(
+        tf.reshape(x, [-1, 1, 1, kernel.shape[2]]),
+        rounded_kernel(kernel, kernel_bounds(kernel)), 1, "VALID")
+    return range_(tf.reshape(pixel + layer.bias, [-1, layer.units]))
