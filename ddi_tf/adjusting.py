@@ -1,7 +1,5 @@
 """What changes a network between two steps: see `finish` for what and why."""
 
-import functools
-
 from absl import logging
 
 from ddi_tf import finish
@@ -62,22 +60,9 @@ class Adjuster:
         steps = range(step, step + self._schedule.norm_batches)
         self._progress.start(what, len(steps), 0)
         self._deployed.copy_from(self._network)
-        measure = functools.partial(
-            finish.measure_norms, self._deployed, self._dataset, self._sampler,
-            steps, lambda: self._progress.update({}))
-        measure(way=way)
-        # A block that no image runs saw zeros only: its batch norms would blow
-        # up what a budget or an unlike image makes it run on.
-        if way == "gated" and len(steps) and (unused := self._unused()):
-            self._progress.start(what, len(steps), 0)
-            measure(way="open", parts=unused)
+        finish.measure_norms(self._deployed, self._dataset, self._sampler,
+                             steps, lambda: self._progress.update({}), way)
         self._network.copy_from(self._deployed)
-
-    def _unused(self):
-        """The convolutions that run for no tune image."""
-        executed = self._monitor.look().executed.mean(axis=0)
-        return [conv for block, share in zip(self._deployed.blocks, executed)
-                if not share for conv in block.residual]
 
     def round(self, find):
         """From now on the network computes in int8 numbers.

@@ -51,8 +51,7 @@ def batches(feed, steps, dataset, advance):
         advance()
 
 
-def measure_norms(network, dataset, sampler, steps, advance, way="gated",
-                  parts=None):
+def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
     """`reestimate_norms` on what `sampler` draws for global steps.
 
     Args:
@@ -60,11 +59,11 @@ def measure_norms(network, dataset, sampler, steps, advance, way="gated",
         dataset: `data.Dataset`; its training images are taken.
         sampler: `data.Sampler`.
         steps, advance: as for `batches`.
-        way, parts: as for `reestimate_norms`.
+        way: as for `reestimate_norms`.
     """
     with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
         reestimate_norms(
-            network, batches(feed, steps, dataset, advance), way, parts)
+            network, batches(feed, steps, dataset, advance), way)
 
 
 def reestimate_norms(network, batches, way="gated", parts=None):

@@ -163,7 +163,7 @@ class ProfileTest(tf.test.TestCase):
         config = {**recorded.about.settings["network"],
                   "image_shape": [16, 16, 3]}
         cut = subgraphs.cut(network.Network(
-            network.NetworkConfig.from_dict(config)), 1)
+            network.NetworkConfig.from_dict(config)), subgraphs.masked)
         profile = self.create_tempfile("profile.json", json.dumps({
             "graphs": [{"name": graph.name, "median_ms": 2.0}
                        for graph in cut.graphs]})).full_path
