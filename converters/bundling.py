@@ -1,15 +1,12 @@
 """A network as a bundle: cut, converted, checked, written."""
 
 import hashlib
-import pathlib
-import shutil
-import tempfile
-import zlib
 from typing import NamedTuple
 
 from converters import flatbuffer
+from converters import new_folder
+from converters import plan_costs
 from ddi_tf import energy
-from ddi_tf import errors
 from ddi_tf import run_folder
 from ddi_tf import subgraphs
 from device import bundle as bundle_lib
@@ -26,13 +23,6 @@ class Written(NamedTuple):
     bytes: int         # of all graphs
     compressed: int    # of all graphs, each by DEFLATE (gzip)
     difference: float  # largest relative one to Keras
-
-
-def check_absent(output):
-    """Raises ExportError if there is something at `output`."""
-    if pathlib.Path(output).exists():
-        raise errors.ExportError(
-            f"{output} exists already. Delete it, or give another --output.")
 
 
 def write(network, settings, operating_points, output, ways,
@@ -54,29 +44,19 @@ def write(network, settings, operating_points, output, ways,
     Raises:
         ExportError: `output` exists, or a graph cannot be converted.
     """
-    output = pathlib.Path(output)
-    check_absent(output)
+    new_folder.check_absent(output)
     pieces = subgraphs.cut(network, ways)
     converted = {piece.name: flatbuffer.convert(piece, numbers.kind)
                  for piece in track(pieces.graphs)}
     manifest = _manifest(settings, network, pieces, converted,
                          operating_points, numbers)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(
-        prefix=f".{output.name}.", dir=output.parent))
-    try:
-        bundle_lib.write(temporary, manifest, {
+    with new_folder.written(output) as folder:
+        bundle_lib.write(folder, manifest, {
             name: result.content for name, result in converted.items()})
-        bundle_lib.load(temporary)
-        temporary.chmod(0o755)  # mkdtemp's is for its owner alone
-        temporary.rename(output)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
-    contents = [result.content for result in converted.values()]
+        bundle = bundle_lib.load(folder)
     return Written(
-        sum(map(len, contents)),
-        sum(len(zlib.compress(content, 9)) for content in contents),
+        sum(graph.bytes for graph in manifest.graphs),
+        plan_costs.compressed_bytes(bundle),
         max(result.difference for result in converted.values()))
 
 

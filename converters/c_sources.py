@@ -2,14 +2,12 @@
 
 import pathlib
 import re
-import shutil
 import string
-import tempfile
 
 import numpy as np
 
+from converters import new_folder
 from converters import tflm_ops
-from ddi_tf import errors
 
 SOURCES = pathlib.Path(__file__).parent / "c"
 _COPIED = ("ddi_controller.c", "ddi_controller.h")
@@ -51,13 +49,6 @@ def files(bundle, plan, operations, arena_bytes):
         _README: _readme(bundle, plan, arena_bytes)}
 
 
-def check_absent(output):
-    """Raises ExportError if there is something at `output`."""
-    if pathlib.Path(output).exists():
-        raise errors.ExportError(
-            f"{output} exists already. Delete it, or give another --output.")
-
-
 def write(output, texts):
     """Writes a folder; all of it or nothing.
 
@@ -65,20 +56,10 @@ def write(output, texts):
         output: path of the folder, not existing.
         texts: file name -> text.
     """
-    output = pathlib.Path(output)
-    check_absent(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(
-        prefix=f".{output.name}.", dir=output.parent))
-    try:
+    with new_folder.written(output) as folder:
         for name, text in texts.items():
             # The same bytes on every system.
-            (temporary / name).write_text(text, encoding="utf-8", newline="\n")
-        temporary.chmod(0o755)  # mkdtemp's is for its owner alone
-        temporary.rename(output)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def graph_bytes(bundle):

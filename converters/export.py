@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from converters import bundling
 from converters import flatbuffer
+from converters import new_folder
 from converters import variants
 from ddi_tf import data_flags
 from ddi_tf import errors
@@ -68,7 +69,7 @@ def main(argv):
     quiet.tensorflow_logs()
     try:
         folder = run_folder.RunFolder(_CHECKPOINT.value, _BEST.value)
-        bundling.check_absent(_OUTPUT.value)
+        new_folder.check_absent(_OUTPUT.value)
         network = folder.load_network()
         numbers = _numbers(network, folder.settings)
         with Progress(console=Console(stderr=True)) as progress:

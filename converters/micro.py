@@ -6,12 +6,10 @@ Every graph is run in TensorFlow Lite for Microcontrollers (TFLM) first, and
 compared with LiteRT.
 """
 
-import itertools
 import json
 import pathlib
 import sys
 
-import numpy as np
 from absl import app
 from absl import flags
 from rich.console import Console
@@ -21,6 +19,7 @@ from converters import c_plan
 from converters import c_sources
 from converters import memory_plan
 from converters import micro_report
+from converters import new_folder
 from converters import rehearsal
 from converters import tflm
 from converters import tflm_ops
@@ -64,13 +63,14 @@ def main(argv):
 
 def _run():
     """Checks, measures and writes; returns the report."""
-    c_sources.check_absent(_OUTPUT.value)
+    new_folder.check_absent(_OUTPUT.value)
     tflm.require()
     bundle = bundle_lib.load(_BUNDLE.value)
     _check_numbers(bundle)
     operations = tflm_ops.of_bundle(bundle)
     plan = c_plan.make(bundle)
-    images = _images(bundle.manifest.input.shape)
+    images = images_lib.first(
+        _INPUT.value, bundle.manifest.input.shape, _IMAGES.value)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         rehearsed = rehearsal.Rehearsal(bundle, lambda names: bar.track(
@@ -98,25 +98,6 @@ def _check_numbers(bundle):
             f"{bundle.folder}: expected graphs of int8, found those of "
             f"{kind!r}; a microcontroller needs int8. Export again: python -m "
             "converters.export --export_quantize=int8.")
-
-
-def _images(shape):
-    """[N, H, W, 3] uint8. Raises ImageError."""
-    if _INPUT.value is None:
-        return np.random.default_rng(0).integers(
-            0, 256, [_IMAGES.value, *shape], np.uint8)
-    found = []
-    source = images_lib.Source(_INPUT.value, shape)
-    for item in itertools.islice(source, _IMAGES.value):
-        if isinstance(item.image, device_errors.ImageError):
-            raise item.image
-        if item.image.shape != shape:
-            raise device_errors.ImageError(
-                f"{item.name}: expected an image of shape {list(shape)}, found "
-                f"{list(item.image.shape)}. Crop or scale it to the size the "
-                "network was trained on.")
-        found.append(item.image)
-    return found
 
 
 if __name__ == "__main__":

@@ -164,9 +164,8 @@ class Rehearsal:
         """The mask to run a variant with, if it takes one: [1, G]."""
         if not variant.masked:
             return ()
-        open_ = np.isin(variant.groups, groups or variant.groups)
-        return (quantization.encode(
-            open_[np.newaxis].astype(np.float32),
+        return (quantization.mask(
+            variant.groups, groups or variant.groups,
             self._specs[variant.graph].inputs[1]),)
 
     def _answer(self, name, features):

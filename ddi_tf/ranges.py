@@ -77,18 +77,23 @@ def find_on(network, dataset, count=IMAGES):
     Args:
         count: images; the others are what is left of the split at most.
     """
-    images = dataset.tune.images[:2 * count]
-    others = images[count:] if len(images) > count else images
-    return find(network, dataset.scaling, images[:count], others)
+    return find(network, dataset.scaling, *_parts(dataset, count))
 
 
 def known(network, dataset, count=IMAGES):
     """`Found` of a network whose ranges were found by `find_on` before."""
-    others = dataset.tune.images[count:2 * count]
+    images, others = _parts(dataset, count)
     try:
-        return Found(count, *_count(network, dataset.scaling, others))
+        return Found(len(images), *_count(network, dataset.scaling, others))
     finally:
         network.rounding.mode = quantization.ROUND
+
+
+def _parts(dataset, count):
+    """(tune images to find ranges on, others; the same where there are none).
+    """
+    images = dataset.tune.images[:2 * count]
+    return images[:count], images[count:] if len(images) > count else images
 
 
 def in_words(found):
@@ -146,7 +151,6 @@ def _revive(network, scaling, images):
 
 def _observe(network, scaling, images):
     network.rounding.mode = quantization.OBSERVE
-    network.image_range.frozen = True
     _Walk(network, scaling).all(images)
     seen = [range_ for range_ in _ranges(network) if not range_.is_empty]
     try:

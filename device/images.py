@@ -1,5 +1,6 @@
 """Images from a folder, a file or an .npz, one at a time; bad ones reported."""
 
+import itertools
 import pathlib
 from typing import NamedTuple, Optional, Union
 
@@ -64,6 +65,36 @@ class Source:
             if isinstance(image, pathlib.Path):
                 image = _decode(image, self._shape)
             yield Item(name, image, label)
+
+
+def first(path, shape, count):
+    """The first images to measure or to compare on; noise without a path.
+
+    Args:
+        path: as for `Source`, or None.
+        shape: (height, width, channels).
+        count: images at most; of noise as many.
+
+    Returns:
+        [N, H, W, 3] uint8, or a list of its images.
+
+    Raises:
+        ImageError: one of them is broken, or of another shape.
+    """
+    if path is None:
+        return np.random.default_rng(0).integers(
+            0, 256, [count, *shape], np.uint8)
+    found = []
+    for item in itertools.islice(Source(path, shape), count):
+        if isinstance(item.image, errors.ImageError):
+            raise item.image
+        if item.image.shape != shape:
+            raise errors.ImageError(
+                f"{item.name}: expected an image of shape {list(shape)}, found "
+                f"{list(item.image.shape)}. Crop or scale it to the size the "
+                "network was trained on.")
+        found.append(item.image)
+    return found
 
 
 def _decode(path, shape):

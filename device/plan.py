@@ -3,8 +3,6 @@
 import functools
 from typing import NamedTuple
 
-import numpy as np
-
 from device import budget
 from device import quantization
 
@@ -63,13 +61,9 @@ class Block:
         return self._specs[self.step.variants[choice].graph]
 
     def _masks(self, choice, groups):
-        """What variant number `choice` takes to run `groups`: [1, G] or none.
-
-        One for each of its own groups, 1 if it is open.
-        """
+        """The masks, one or none, with which a variant runs `groups`."""
         variant = self.step.variants[choice]
         if not variant.masked:
             return ()
-        open_ = np.isin(variant.groups, groups)[np.newaxis]
-        return (quantization.encode(open_.astype(np.float32),
-                                    self.spec(choice).inputs[1]),)
+        return (quantization.mask(
+            variant.groups, groups, self.spec(choice).inputs[1]),)

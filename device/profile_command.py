@@ -6,13 +6,11 @@ have flags of the same names.
 
 import dataclasses
 import datetime
-import itertools
 import pathlib
 import shlex
 import sys
 import time
 
-import numpy as np
 from absl import app
 from absl import flags
 from rich.console import Console
@@ -81,7 +79,8 @@ def _run():
     """Measures and writes; returns the profile and the bundle's plan."""
     bundle = bundle_lib.load(_BUNDLE.value)
     profile_lib.check_writable(_OUTPUT.value)
-    images = _images(bundle.manifest.input.shape)
+    images = images_lib.first(
+        _INPUT.value, bundle.manifest.input.shape, _IMAGES)
     with controller_lib.Controller(
             bundle, make_graph=lambda spec, content: runtime.Graph(
                 spec, content, num_threads=_THREADS.value)) as controller:
@@ -109,25 +108,6 @@ def _run():
         profile, warnings=profile_report.warnings(profile))
     profile_lib.save(_OUTPUT.value, profile)
     return profile, bundle.manifest.plan
-
-
-def _images(shape):
-    """[N, H, W, 3] uint8. Raises ImageError."""
-    if _INPUT.value is None:
-        return np.random.default_rng(0).integers(
-            0, 256, [_IMAGES, *shape], np.uint8)
-    source = images_lib.Source(_INPUT.value, shape)
-    found = []
-    for item in itertools.islice(source, _IMAGES):
-        if isinstance(item.image, errors.ImageError):
-            raise item.image
-        if item.image.shape != shape:
-            raise errors.ImageError(
-                f"{item.name}: expected an image of shape {list(shape)}, found "
-                f"{list(item.image.shape)}. Crop or scale it to the size the "
-                "network was trained on.")
-        found.append(item.image)
-    return found
 
 
 def _measure(controller, images):

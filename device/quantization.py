@@ -33,6 +33,18 @@ def decode(numbers, tensor):
     return (steps * np.float32(tensor.scale)).astype(np.float32)
 
 
+def mask(groups, open_groups, tensor):
+    """What a graph that takes a mask is given: [1, G], 1 where a group is open.
+
+    Args:
+        groups: the channel groups that the graph computes, ascending.
+        open_groups: those that shall run.
+        tensor: `bundle.Tensor` of the graph's mask.
+    """
+    is_open = np.isin(groups, open_groups)[np.newaxis]
+    return encode(is_open.astype(np.float32), tensor)
+
+
 def pixels(settings, tensor):
     """What every value of a pixel becomes at the stem's input.
 
