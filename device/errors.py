@@ -27,3 +27,19 @@ class RuntimeMissingError(DeviceError, ImportError):
 
 class ProfileError(DeviceError):
     """A profile that is damaged, of another bundle, or cannot be written."""
+
+
+class PowerError(DeviceError):
+    """A source of battery readings that is not there, or talks nonsense."""
+
+
+class InputError(DeviceError):
+    """A source of images that cannot be opened, or was lost."""
+
+
+class OutputError(DeviceError):
+    """Answers that cannot be written."""
+
+
+class StateError(DeviceError):
+    """A state file that cannot be written, or is of something else."""

@@ -1,0 +1,1 @@
+"""Where answers go: JSON lines, CSV, SQLite."""
