@@ -25,6 +25,7 @@ from ddi_tf import data
 from ddi_tf import data_flags
 from ddi_tf import run_folder
 from device import bundle as bundle_lib
+from device import answers
 from device import controller as controller_lib
 from device import summary
 
@@ -55,7 +56,7 @@ def main(argv):
 
 
 def _ways(controller, content, bundle):
-    """name -> callable of one image, returning a `controller.Answer`."""
+    """name -> callable of one image, returning a `answers.Answer`."""
     whole = monolith.Monolith(content, controller, bundle)
     point = bundle.operating_point("default").thresholds
     every = tuple(tuple(range(step.groups))
@@ -64,9 +65,9 @@ def _ways(controller, content, bundle):
     def in_full(image):
         started = time.perf_counter()
         probabilities = whole.classify(image)
-        return controller_lib.Answer(
+        return answers.Answer(
             int(probabilities.argmax()), probabilities, probabilities, "head",
-            0.0, every, bundle.manifest.base_macs,
+            0.0, every, bundle.manifest.base_macs, 0,
             1e3 * (time.perf_counter() - started))
 
     return {

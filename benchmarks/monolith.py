@@ -1,7 +1,7 @@
 """The network without dynamic inference, timed as the controller is."""
 
 from device import bundle as bundle_lib
-from device import controller as controller_lib
+from device import answers
 from device import runtime
 
 
@@ -26,4 +26,4 @@ class Monolith:
     def classify(self, image):
         """[C] float32 probabilities of one [H, W, 3] uint8 image."""
         self._graph.run(self._prepare(image))
-        return controller_lib.softmax(self._graph.read()[0])[0]
+        return answers.softmax(self._graph.read()[0])[0]

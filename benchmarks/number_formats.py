@@ -65,7 +65,7 @@ def main(argv):
 
 
 def classify(controllers, thresholds, images, description):
-    """Per controller the list of its `controller.Answer`s, all in turns."""
+    """Per controller the list of its `answers.Answer`s, all in turns."""
     for image in images[:_WARMUP]:
         for controller, own in zip(controllers, thresholds):
             controller.classify(image, thresholds=own)

@@ -1,18 +1,15 @@
-"""What is left to spend, and what that still allows: a hard budget in MACs.
+"""What things cost along a plan, and what a hard budget still allows.
 
 The rule: work is only started if what is left afterwards still pays for the
 cheapest way to the next answer. So spending never passes the budget, and there
-is always an answer. Pure numbers; the controller obeys.
+is always an answer. Pure numbers, in any resource; the controller obeys.
 """
 
-import math
 from typing import NamedTuple
-
-from device import errors
 
 
 class StepCosts(NamedTuple):
-    """MACs of one step's subgraphs."""
+    """Prices of one step's subgraphs, in one resource."""
 
     layer_gate: int
     channel_gate: int
@@ -23,14 +20,14 @@ class StepCosts(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """MACs along a plan."""
+    """Prices along a plan, in one resource."""
 
     stem: int
     steps: tuple     # of StepCosts
     head: int
-    # MACs from behind block k (and its skip) to the next answer, at least.
+    # From behind block k (and its skip) to the next answer, the cheapest way.
     to_answer: tuple
-    # MACs from behind the exit of step k to the answer after it, at least.
+    # From behind the exit of step k to the answer after it, the cheapest way.
     past_exit: tuple
 
     @property
@@ -44,42 +41,53 @@ class Costs(NamedTuple):
                 else self.head)
 
 
-def costs(plan, graphs):
-    """The `Costs` of a `bundle.Plan`; `graphs` maps names to `bundle.Graph`."""
-    def macs(name):
-        return 0 if name is None else graphs[name].macs
-
-    steps = []
-    for step in plan.steps:
-        variants = tuple(macs(v.graph) for v in step.variants)
-        steps.append(StepCosts(
-            macs(step.layer_gate), macs(step.channel_gate), variants,
-            macs(step.skip) if step.skippable else min(variants),
-            macs(step.exit), step.exit is not None))
-    to_answer, past_exit = [], []
-    ahead = macs(plan.head)
-    for step in reversed(steps):
-        past_exit.append(ahead)
-        to_answer.append(
-            min(step.exit, ahead) if step.has_exit else ahead)
-        ahead = step.skip + to_answer[-1]
-    return Costs(macs(plan.stem), tuple(steps), macs(plan.head),
-                 tuple(reversed(to_answer)), tuple(reversed(past_exit)))
+def macs(graph):
+    """Multiply-accumulates of one run of a `bundle.Graph`."""
+    return graph.macs
 
 
-def limit(costs_, max_macs):
-    """`max_macs`, or infinity for None.
+def energy_pj(graph):
+    """Modelled energy of one run of a `bundle.Graph`, in whole picojoules.
 
-    Raises:
-        BudgetError: less than the cheapest way to any answer.
+    Whole, so that sums are exact and a budget is kept to the last digit.
     """
-    if max_macs is None:
-        return math.inf
-    if not max_macs >= costs_.cheapest:  # also what is not a number
-        raise errors.BudgetError(
-            f"a budget of {max_macs:,} MACs pays for no answer; the "
-            f"smallest that works is {costs_.cheapest:,}.")
-    return max_macs
+    return round(1000 * graph.energy_nj)
+
+
+def costs(plan, graphs, price=macs):
+    """The `Costs` of a `bundle.Plan`.
+
+    MACs say which way is the cheapest, whatever the resource: so it is one way
+    for all of them, and an image can keep several budgets at once.
+
+    Args:
+        plan: `bundle.Plan`.
+        graphs: names to `bundle.Graph`.
+        price: `bundle.Graph` -> what one run costs; `macs`, `energy_pj`, ...
+    """
+    def both(name):
+        """(MACs, price)."""
+        return (0, 0) if name is None else (
+            graphs[name].macs, price(graphs[name]))
+
+    steps, skips = [], []
+    for step in plan.steps:
+        variants = [both(v.graph) for v in step.variants]
+        skips.append(both(step.skip) if step.skippable else _least(*variants))
+        steps.append(StepCosts(
+            both(step.layer_gate)[1], both(step.channel_gate)[1],
+            tuple(v[1] for v in variants), skips[-1][1], both(step.exit)[1],
+            step.exit is not None))
+    to_answer, past_exit = [], []
+    ahead = both(plan.head)
+    for step, skip in zip(reversed(plan.steps), reversed(skips)):
+        past_exit.append(ahead[1])
+        nearest = ahead if step.exit is None else _least(
+            both(step.exit), ahead)
+        to_answer.append(nearest[1])
+        ahead = (skip[0] + nearest[0], skip[1] + nearest[1])
+    return Costs(both(plan.stem)[1], tuple(steps), both(plan.head)[1],
+                 tuple(reversed(to_answer)), tuple(reversed(past_exit)))
 
 
 def may_ask(step, spare):
@@ -87,7 +95,7 @@ def may_ask(step, spare):
 
     Args:
         step: `StepCosts`.
-        spare: MACs left for this block after paying the way to an answer.
+        spare: what is left for this block after paying the way to an answer.
     """
     least = max(min(step.variants), step.skip)
     return step.layer_gate + step.channel_gate + least <= spare
@@ -106,3 +114,8 @@ def cheapest_variant(variants, prices, wanted):
         if (set(wanted) <= set(variant.groups) if variant.masked
             else wanted == variant.groups)]
     return min(covering, key=lambda index: prices[index], default=None)
+
+
+def _least(*ways):
+    """The (MACs, price) of fewest MACs; the first of equals."""
+    return min(ways, key=lambda way: way[0])

@@ -12,7 +12,7 @@ class Chooser(Protocol):
         """The `bundle.OperatingPoint` for the next image."""
 
     def spent(self, answer):
-        """Tells the cost of that image: its `controller.Answer`."""
+        """Tells the cost of that image: its `answers.Answer`."""
 
     def status(self):
         """`status.BudgetStatus`."""

@@ -1,34 +1,17 @@
-"""Classifies images by running only the subgraphs that the gates ask for.
+"""Classifies images by running only the subgraphs that the gates ask for."""
 
-Per block: layer gate -> channel gate -> cheapest variant that covers the wanted
-channels -> exit test (Dual Dynamic Inference, Section 3).
-"""
-
-import dataclasses
-import math
 import time
 
 import numpy as np
 
 from device import budget
 from device import errors
+from device import limits as limits_lib
 from device import plan as plan_lib
 from device import quantization
 from device import runtime
-from device.plan import SKIPPED
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What came out for one image, and how."""
-
-    label: int                  # index into the bundle's labels
-    probabilities: np.ndarray   # [C] float32
-    logits: np.ndarray          # [C] float32
-    exit: str                   # graph that answered
-    entropy: float              # of the probabilities, nats
-    path: tuple                 # per block passed: open groups, or SKIPPED
-    macs: int                   # everything executed, gates and exits included
-    latency_ms: float
+from device import status
+from device import walk
 
 
 class Controller:
@@ -38,24 +21,33 @@ class Controller:
         bundle: `bundle.Bundle`.
         make_graph: callable (spec, content) -> object with `run`, `view` and
             `read` as `runtime.Graph` has them.
+        profile: `profile.Profile` of this machine, for deadlines; or None.
+        clock: callable -> integer nanoseconds, of a clock that is never set.
+
+    Attributes:
+        tariff: `limits.Tariff`: what everything costs.
+        blocks: of `plan.Block`; stem, head: `plan.Node`.
+        state_shape: of the layer gates' state; None where there is none.
 
     Raises:
         BundleError: a graph does not load or is not what the manifest says.
     """
 
-    def __init__(self, bundle, *, make_graph=runtime.Graph):
-        self._manifest = bundle.manifest
+    def __init__(self, bundle, *, make_graph=runtime.Graph, profile=None,
+                 clock=time.perf_counter_ns):
+        self._manifest, self.clock = bundle.manifest, clock
         self._exits = bundle.exits
-        self.costs = budget.costs(bundle.manifest.plan, bundle.graphs)
-        nodes = {
-            name: plan_lib.Node(name, make_graph(spec, bundle.content(name)), spec.macs)
-            for name, spec in bundle.graphs.items()}
         plan = bundle.manifest.plan
+        self.tariff = limits_lib.Tariff(plan, bundle.graphs, profile)
+        nodes = {
+            name: plan_lib.Node(
+                name, make_graph(spec, bundle.content(name)), spec.macs,
+                budget.energy_pj(spec))
+            for name, spec in bundle.graphs.items()}
         self.stem, self.head = nodes[plan.stem], nodes[plan.head]
         self.blocks = tuple(
-            plan_lib.Block(*step, nodes, bundle.graphs) for step in zip(
-                plan.steps, self.costs.steps, self.costs.to_answer,
-                self.costs.past_exit, strict=True))
+            plan_lib.Block(step, number, nodes, bundle.graphs)
+            for number, step in enumerate(plan.steps))
         self.state_shape = next(
             (spec.outputs[1].shape for spec in bundle.graphs.values()
              if spec.role == "layer_gate"), None)
@@ -78,8 +70,15 @@ class Controller:
         self.stem = self.head = None
         self.blocks = ()
 
-    def classify(self, image, *, thresholds=None, max_macs=None, forced=None):
-        """The `Answer` for one image.
+    @property
+    def costs(self):
+        """`budget.Costs` in MACs."""
+        return self.tariff.macs
+
+    def classify(self, image, *, thresholds=None, max_macs=None,
+                 max_energy_mj=None, deadline_ms=None, forced=None,
+                 ongoing=None):
+        """The `answers.Answer` for one image.
 
         Args:
             image: [H, W, 3] uint8, RGB, of the bundle's input shape.
@@ -87,24 +86,24 @@ class Controller:
                 off; None: all off. An exit that is off is only evaluated if a
                 budget ends there.
             max_macs: hard budget; the answer's `macs` never pass it.
+            max_energy_mj: hard budget; nor does its `energy_mj` this one.
+            deadline_ms: when the answer is due. Nothing begins that would,
+                at its 95th percentile, make it late; it can still be `late`.
             forced: per block the groups to run, or SKIPPED; the gates are not
                 asked.
+            ongoing: `anytime.Ongoing`, to ask for the answer so far.
 
         Raises:
             ImageError: wrong shape or type.
-            BudgetError: the budget pays for no answer.
+            BudgetError: a budget pays for no answer; or a deadline, and no
+                profile.
             ThresholdError: not one threshold per exit.
         """
+        started = self.clock()
         self._check(image, thresholds, forced)
-        limit = budget.limit(self.costs, max_macs)
-        started = time.perf_counter()
-        walk = _Walk(self, limit, thresholds, forced)
-        name, logits = walk.run(image)
-        probabilities, entropy = softmax(logits)
-        return Answer(
-            int(probabilities.argmax()), probabilities, logits, name, entropy,
-            tuple(walk.path), walk.spent,
-            1e3 * (time.perf_counter() - started))
+        limits = status.Limits(max_macs, max_energy_mj, deadline_ms)
+        return walk.Walk(self, started, limits, thresholds, forced, ongoing).run(
+            image)
 
     def prepare(self, image):
         """[1, H, W, 3], float32 or int8: the stem's input for one image."""
@@ -133,113 +132,3 @@ class Controller:
                 raise ValueError("`forced` needs a tuple of groups for "
                                  f"{block.step.name}. Received: {groups}")
             block.choose(groups)
-
-
-class _Walk:
-    """One image's way through the plan."""
-
-    def __init__(self, controller, limit, thresholds, forced):
-        self._controller, self._limit = controller, limit
-        self._thresholds = iter(() if thresholds is None else thresholds)
-        self._forced = forced
-        self._state = None  # the layer gates', [1, S]
-        self.path, self.spent = [], 0
-
-    def run(self, image):
-        """(name of the exit that answered, its [C] logits)."""
-        controller = self._controller
-        features = self._execute(
-            controller.stem, controller.prepare(image)).view()
-        for block in controller.blocks:
-            groups, choice = self._decide(block, features)
-            self.path.append(groups)
-            if choice is not None:
-                features = self._execute(
-                    block.variants[choice], features,
-                    *block.masks(choice, groups)).view()
-            elif block.skip is not None:
-                features = self._execute(block.skip, features).view()
-            if block.exit is not None:
-                logits = self._leave(block.exit, features, block.onward)
-                if logits is not None:
-                    return block.exit.name, logits
-        logits = self._execute(controller.head, features).read()[0]
-        return controller.head.name, logits
-
-    def _decide(self, block, features):
-        """(groups that run, which variant runs or None) for one block."""
-        if not block.step.skippable:
-            wanted = (0,)
-        elif self._forced is not None:
-            wanted = self._forced[len(self.path)]
-        elif budget.may_ask(block.prices, self._left - block.reserve):
-            wanted = self._ask(block, features)
-        else:
-            return SKIPPED, None
-        choice = block.choose(wanted)
-        if choice is None or (
-                block.prices.variants[choice] > self._left - block.reserve):
-            return SKIPPED, None
-        return wanted, choice
-
-    def _ask(self, block, features):
-        """The channel groups that the gates want; SKIPPED for none."""
-        if block.layer_gate is not None:
-            if self._state is None:
-                self._state = np.zeros(
-                    self._controller.state_shape, np.float32)
-            gate = self._execute(block.layer_gate, features, self._state)
-            self._state = gate.read(1)
-            if gate.read(0)[0, 0] < 0.5:
-                return SKIPPED
-        if block.channel_gate is None:
-            return tuple(range(block.step.groups))
-        chances = self._execute(block.channel_gate, features).read()[0]
-        return tuple(group for group, chance in enumerate(chances.tolist())
-                     if chance >= 0.5)
-
-    def _leave(self, node, features, onward):
-        """Logits [C] if the image leaves at this exit, else None.
-
-        Args:
-            node: the exit.
-            features: what it looks at.
-            onward: MACs of the cheapest way to the answer after this one.
-        """
-        threshold = next(self._thresholds, None)
-        is_last = self._left < onward
-        if not is_last and (threshold is None or self._left < node.macs):
-            return None
-        logits = self._execute(node, features).read()[0]
-        if is_last or self._left < onward:
-            return logits
-        return logits if softmax(logits)[1] <= threshold else None
-
-    def _execute(self, node, *inputs):
-        """Runs a graph, and pays for it."""
-        node.graph.run(*inputs)
-        self.spent += node.macs
-        return node.graph
-
-    @property
-    def _left(self):
-        return self._limit - self.spent
-
-
-def softmax(logits):
-    """Probabilities and their entropy.
-
-    Args:
-        logits: [C] float32.
-
-    Returns:
-        probabilities: [C] float32, sum 1.
-        entropy: float in [0, log C], nats.
-    """
-    shifted = logits - logits.max()
-    exponentials = np.exp(shifted)
-    total = exponentials.sum()
-    probabilities = exponentials / total
-    # -sum p log p with log p = shifted - log total: no log of zero.
-    return probabilities, math.log(total) - float(
-        np.dot(probabilities, shifted))

@@ -16,6 +16,15 @@ class Node(NamedTuple):
     name: str
     graph: object
     macs: int
+    energy_pj: int  # modelled
+
+
+class Way(NamedTuple):
+    """How a block runs some of its groups."""
+
+    choice: int    # index of the variant
+    node: Node
+    masks: tuple   # of arrays: the one that the variant takes, or none
 
 
 class Block:
@@ -23,16 +32,13 @@ class Block:
 
     Args:
         step: `bundle.Step`.
-        prices: `budget.StepCosts`.
-        reserve: MACs to keep for the way to an answer behind the block.
-        onward: MACs of the cheapest way to the answer after the block's exit.
+        number: its place in the plan, from 0.
         nodes: graph name -> `Node`.
         specs: graph name -> `bundle.Graph`.
     """
 
-    def __init__(self, step, prices, reserve, onward, nodes, specs):
-        self.step, self.prices, self._specs = step, prices, specs
-        self.reserve, self.onward = reserve, onward
+    def __init__(self, step, number, nodes, specs):
+        self.step, self.number, self._specs = step, number, specs
         self.layer_gate = nodes.get(step.layer_gate)
         self.channel_gate = nodes.get(step.channel_gate)
         self.variants = tuple(nodes[v.graph] for v in step.variants)
@@ -40,6 +46,13 @@ class Block:
         # Few sets of groups occur; bounded, since a block can have many.
         self.choose = functools.lru_cache(maxsize=1024)(self._choose)
         self.masks = functools.lru_cache(maxsize=1024)(self._masks)
+        self.way = functools.lru_cache(maxsize=1024)(self._way)
+
+    def _way(self, groups):
+        """The `Way` that runs `groups`; None for SKIPPED."""
+        choice = self._choose(groups)
+        return None if choice is None else Way(
+            choice, self.variants[choice], self._masks(choice, groups))
 
     def _choose(self, groups):
         """Index of the cheapest variant that runs `groups`; None for SKIPPED.
@@ -54,7 +67,7 @@ class Block:
                 "`forced` needs an ascending tuple of groups below "
                 f"{self.step.groups} for {self.step.name}. Received: {groups}")
         return budget.cheapest_variant(
-            self.step.variants, self.prices.variants, groups)
+            self.step.variants, [node.macs for node in self.variants], groups)
 
     def spec(self, choice):
         """`bundle.Graph` of variant number `choice`."""

@@ -55,10 +55,16 @@ class Graph:
         self._views = [self._interpreter.tensor(index)
                        for index in self._outputs]
 
-    def run(self, *inputs):
-        """Executes the graph on numpy arrays, in the manifest's order."""
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._set(index, value)
+    def run(self, features, other=None):
+        """Executes the graph on numpy arrays.
+
+        Args:
+            features: its first input, in the manifest's order.
+            other: its second, of a graph that has one: a state, or a mask.
+        """
+        self._set(self._inputs[0], features)
+        if other is not None:
+            self._set(self._inputs[1], other)
         self._invoke()
 
     def view(self, output=0):

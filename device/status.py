@@ -26,8 +26,7 @@ class BudgetStatus(NamedTuple):
     battery: Optional[BatteryStatus]
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Hard budgets of every image; None: no such limit."""
 
     max_macs: Optional[int] = None
@@ -45,5 +44,5 @@ class Status:
     seconds: float         # since the beginning, of a clock that is never set
     name: Optional[str]    # of the last image; None before the first
     label: Optional[str]   # what it was taken for; None where it failed
-    answer: object         # its `controller.Answer`; None where it failed
+    answer: object         # its `answers.Answer`; None where it failed
     summary: object        # `summary.Summary` of all so far

@@ -2,78 +2,122 @@
 
 import collections
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from device import histogram
+
+_PJ_PER_MJ = 1e9
+
+# Added up over all images.
+_TOTALS = ("images", "failed", "late", "macs", "energy_pj", "run", "labelled",
+           "right")
+
 
 class Summary:
-    """Collects answers.
+    """Collects answers, in constant memory.
 
     Args:
         bundle: `bundle.Bundle` that they come from.
+
+    Attributes:
+        failed: images without an answer.
     """
 
     def __init__(self, bundle):
-        self._manifest = bundle.manifest
-        self._groups = [step.groups for step in self._manifest.plan.steps]
+        self._base_macs = bundle.manifest.base_macs
+        self._groups = [step.groups for step in bundle.manifest.plan.steps]
         self._exits = collections.Counter()
-        self._macs, self._latency_ms, self._run, self._hits = [], [], [], []
-        self.failed = 0
+        self._latencies = histogram.Histogram()
+        self.images = self.failed = self.late = 0
+        self.macs = self.energy_pj = self.labelled = self.right = 0
+        self.run = 0.0
+        self._largest_macs = self._largest_pj = 0
 
     def add(self, answer, label):
-        """One more `controller.Answer`; `label` is the right one, or None."""
+        """One more `answers.Answer`; `label` is the right one, or None."""
+        self.images += 1
+        self.late += answer.late
         self._exits[answer.exit] += 1
-        self._macs.append(answer.macs)
-        self._latency_ms.append(answer.latency_ms)
+        self._latencies.add(answer.latency_ms)
+        self.macs += answer.macs
+        self.energy_pj += answer.energy_pj
+        self._largest_macs = max(self._largest_macs, answer.macs)
+        self._largest_pj = max(self._largest_pj, answer.energy_pj)
         # Blocks behind the exit that answered did not run either, but no gate
         # skipped them: they do not count.
-        self._run.append(np.mean([
-            len(groups) / total
-            for groups, total in zip(answer.path, self._groups)] or [1.0]))
+        shares = [len(groups) / total
+                  for groups, total in zip(answer.path, self._groups)]
+        self.run += sum(shares) / len(shares) if shares else 1
         if label is not None:
-            self._hits.append(answer.label == label)
+            self.labelled += 1
+            self.right += bool(answer.label == label)
 
     def values(self):
         """A dict for JSON; None where nothing was classified or known."""
-        done = len(self._macs)
-        percentile = (lambda q: round(float(np.percentile(
-            self._latency_ms, q)), 3)) if done else lambda q: None
-        mean = lambda values: float(np.mean(values)) if values else None
+        mean = lambda total: total / self.images if self.images else None
+        rounded = lambda ms: None if ms is None else float(f"{ms:.3g}")
+        largest = lambda most: most if self.images else None
         return {
-            "images": done, "failed": self.failed,
-            "accuracy": mean(self._hits),
-            "mean_macs": mean(self._macs),
-            "largest_macs": max(self._macs, default=None),
-            "base_macs": self._manifest.base_macs,
-            "mean_macs_of_base": mean(self._macs) and (
-                mean(self._macs) / self._manifest.base_macs),
-            "skip_ratio": 1 - mean(self._run) if done else None,
+            "images": self.images, "failed": self.failed, "late": self.late,
+            "accuracy": self.right / self.labelled if self.labelled else None,
+            "mean_macs": mean(self.macs),
+            "largest_macs": largest(self._largest_macs),
+            "base_macs": self._base_macs,
+            "mean_macs_of_base": mean(self.macs / self._base_macs),
+            "mean_energy_mj": mean(self.energy_pj / _PJ_PER_MJ),
+            "largest_energy_mj": largest(self._largest_pj / _PJ_PER_MJ),
+            "skip_ratio": 1 - mean(self.run) if self.images else None,
             "exits": dict(self._exits),
-            "latency_ms_median": percentile(50),
-            "latency_ms_p95": percentile(95)}
+            "latency_ms_median": rounded(self._latencies.percentile(50)),
+            "latency_ms_p95": rounded(self._latencies.percentile(95))}
+
+    def memory(self):
+        """What should survive a restart: a dict for JSON."""
+        return {**{name: getattr(self, name) for name in _TOTALS},
+                "largest_macs": self._largest_macs,
+                "largest_pj": self._largest_pj, "exits": dict(self._exits),
+                "latencies": self._latencies.memory()}
+
+    def recall(self, memory):
+        """Takes up a `memory`; before anything is added.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        self._latencies.recall(memory["latencies"])
+        self._exits.update({str(name): int(count)
+                            for name, count in memory["exits"].items()})
+        for name in _TOTALS:
+            setattr(self, name, type(getattr(self, name))(memory[name]))
+        self._largest_macs = int(memory["largest_macs"])
+        self._largest_pj = int(memory["largest_pj"])
 
     def print(self, file):
         """A table for people."""
         values = self.values()
-        table = Table(title=f"{values['images']} images classified, "
-                      f"{values['failed']} failed")
-        table.add_column("")
-        table.add_column("value", justify="right")
+        table = Table(title=f"{values['images']:,} images classified, "
+                      f"{values['failed']:,} failed")
         if not values["images"]:
             Console(file=file).print(table.title)
             return
-        if values["accuracy"] is not None:
-            table.add_row("accuracy", f"{100 * values['accuracy']:.2f}%")
-        table.add_row("mean MACs", f"{values['mean_macs']:,.0f}")
-        table.add_row("  of the base network",
-                      f"{100 * values['mean_macs_of_base']:.1f}%")
-        table.add_row("largest MACs", f"{values['largest_macs']:,}")
-        table.add_row("skip ratio (blocks passed)",
-                      f"{100 * values['skip_ratio']:.1f}%")
-        table.add_row("latency, median", f"{values['latency_ms_median']} ms")
-        table.add_row("latency, 95th percentile",
-                      f"{values['latency_ms_p95']} ms")
-        for name, count in self._exits.most_common():
-            table.add_row(f"answered by {name}", f"{count}")
+        table.add_column("")
+        table.add_column("value", justify="right")
+        for name, value in self._rows(values):
+            table.add_row(name, value)
         Console(file=file).print(table)
+
+    def _rows(self, values):
+        if values["accuracy"] is not None:
+            yield "accuracy", f"{100 * values['accuracy']:.2f}%"
+        yield "mean MACs", f"{values['mean_macs']:,.0f}"
+        yield "  of the base network", f"{100 * values['mean_macs_of_base']:.1f}%"
+        yield "largest MACs", f"{values['largest_macs']:,}"
+        yield "mean energy, modelled", f"{values['mean_energy_mj']:.4g} mJ"
+        yield "skip ratio (blocks passed)", f"{100 * values['skip_ratio']:.1f}%"
+        yield "latency, median", f"{values['latency_ms_median']} ms"
+        yield "latency, 95th percentile", f"{values['latency_ms_p95']} ms"
+        if values["late"]:
+            yield "after their deadline", f"{values['late']:,}"
+        for name, count in self._exits.most_common():
+            yield f"answered by {name}", f"{count:,}"

@@ -1,7 +1,5 @@
 """device.budget: costs along a plan, and what a budget still allows."""
 
-import math
-
 import hypothesis
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 
 from device import budget
 from device import bundle
-from device import errors
 import fakes
 import strategies
 
@@ -19,10 +16,10 @@ FIXED = fakes.Block(variants=((9, (0,), False), (8, (0,), True)),
                     skippable=False)
 
 
-def costs(blocks, **macs):
+def costs(blocks, price=budget.macs, **macs):
     """The `budget.Costs` of a toy plan."""
     manifest = fakes.manifest(blocks, **macs)
-    return budget.costs(manifest.plan, fakes.in_memory(manifest).graphs)
+    return budget.costs(manifest.plan, fakes.in_memory(manifest).graphs, price)
 
 
 class CostsTest(absltest.TestCase):
@@ -59,6 +56,22 @@ class CostsTest(absltest.TestCase):
         dear = fakes.Block(skip=5, exit=700)
         self.assertEqual(costs([dear], stem=100, head=3).cheapest, 108)
 
+    def test_energy_is_in_whole_picojoules(self):
+        # The toys cost half a nanojoule per MAC.
+        found = costs([PLAIN, FULL], budget.energy_pj, stem=100, head=3)
+        self.assertEqual(found, budget.Costs(
+            50_000, (budget.StepCosts(0, 0, (15_000,), 0, 0, False),
+                     budget.StepCosts(500, 1000, (5000, 5500, 10_000), 2500,
+                                      3500, True)), 1500,
+            to_answer=(4000, 1500), past_exit=(4000, 1500)))
+
+    def test_macs_say_which_way_is_the_cheapest(self):
+        # The exit has more MACs than the head, but costs less.
+        prices = {"stem": 5, "block0_way0": 9, "block0_exit": 1, "head": 50}
+        found = costs([fakes.Block(exit=700)],
+                      lambda graph: prices[graph.name], stem=100, head=3)
+        self.assertEqual((found.to_answer, found.cheapest), ((50,), 55))
+
     @strategies.SETTINGS
     @hypothesis.given(strategies.manifests())
     def test_no_answer_is_cheaper_than_the_cheapest(self, manifest):
@@ -70,35 +83,6 @@ class CostsTest(absltest.TestCase):
                 answers.append(spent + step.exit)
         answers.append(spent + found.head)
         self.assertEqual(found.cheapest, min(answers))
-
-
-class LimitTest(parameterized.TestCase):
-
-    def test_no_budget_is_no_limit(self):
-        self.assertEqual(budget.limit(costs([FULL]), None), math.inf)
-
-    def test_the_smallest_budget_is_accepted(self):
-        self.assertEqual(budget.limit(costs([], stem=99, head=1), 100), 100)
-
-    @parameterized.parameters(99, 0, -5, 99.5)
-    def test_less_is_refused_with_the_smallest_that_works(self, max_macs):
-        with self.assertRaisesRegex(
-                errors.BudgetError,
-                r"a budget of -?[\d.]+ MACs .*the smallest that works is "
-                r"1,000\."):
-            budget.limit(costs([], stem=999, head=1), max_macs)
-
-    def test_large_numbers_are_readable(self):
-        with self.assertRaisesRegex(errors.BudgetError, r"of 1,234 MACs"):
-            budget.limit(costs([], stem=5000), 1234)
-
-    def test_a_budget_that_is_no_number_is_refused(self):
-        with self.assertRaisesRegex(errors.BudgetError, "smallest that works"):
-            budget.limit(costs([FULL]), math.nan)
-
-    def test_callers_may_catch_a_value_error(self):
-        with self.assertRaises(ValueError):
-            budget.limit(costs([FULL]), 0)
 
 
 class MayAskTest(parameterized.TestCase):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from absl.testing import absltest
 
-from device import controller
 from device import errors
+from device import plan
 import fakes
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(fakes.IMAGE)
@@ -72,14 +72,14 @@ class BudgetTest(absltest.TestCase):
         self.assertEqual(runtime.executed,
                          ["stem", "block0_skip", "block0_exit"])
         self.assertEqual((answer.path, answer.macs),
-                         ((controller.SKIPPED,), 112))
+                         ((plan.SKIPPED,), 112))
 
     def test_wanted_groups_that_are_not_affordable_are_skipped(self):
         device, runtime = fakes.open_([GATED], stem=100, head=50)
         # One group is affordable, so the gates are asked; they want both.
         answer = device.classify(IMAGE, max_macs=120)
         self.assertIn("block0_channel_gate", runtime.executed)
-        self.assertEqual(answer.path, (controller.SKIPPED,))
+        self.assertEqual(answer.path, (plan.SKIPPED,))
         self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 7)
 
     def test_a_budget_ends_at_an_exit_that_is_off(self):
@@ -89,7 +89,7 @@ class BudgetTest(absltest.TestCase):
         self.assertEqual(runtime.executed,
                          ["stem", "block0_skip", "block0_exit"])
         self.assertEqual((answer.exit, answer.macs), ("block0_exit", 112))
-        self.assertEqual(answer.path, (controller.SKIPPED,))
+        self.assertEqual(answer.path, (plan.SKIPPED,))
 
     def test_a_budget_ends_at_an_unsure_exit(self):
         device, _ = fakes.open_([GATED, FIXED], stem=100, head=3)
@@ -118,22 +118,22 @@ class ForcedTest(absltest.TestCase):
 
     def test_gates_are_not_asked(self):
         device, runtime = fakes.open_([GATED, PLAIN], stem=100, head=3)
-        answer = device.classify(IMAGE, forced=[(1,), controller.SKIPPED])
+        answer = device.classify(IMAGE, forced=[(1,), plan.SKIPPED])
         self.assertEqual(runtime.executed, ["stem", "block0_way1", "head"])
-        self.assertEqual(answer.path, ((1,), controller.SKIPPED))
+        self.assertEqual(answer.path, ((1,), plan.SKIPPED))
         self.assertEqual(answer.macs, 114)
 
     def test_a_fixed_block_runs_all_the_same(self):
         device, _ = fakes.open_([FIXED])
         self.assertEqual(
-            device.classify(IMAGE, forced=[controller.SKIPPED]).path, ((0,),))
+            device.classify(IMAGE, forced=[plan.SKIPPED]).path, ((0,),))
 
     def test_forced_blocks_keep_to_the_budget(self):
         device, _ = fakes.open_([GATED], stem=100, head=50)
         # The block (20) and the exit (7) need 127.
         self.assertEqual(
             device.classify(IMAGE, forced=[(0, 1)], max_macs=126).path,
-            (controller.SKIPPED,))
+            (plan.SKIPPED,))
         self.assertEqual(
             device.classify(IMAGE, forced=[(0, 1)], max_macs=127).path,
             ((0, 1),))

@@ -10,6 +10,7 @@ from absl.testing import absltest
 
 from device import bundle
 from device import controller
+from device import plan
 
 _TESTDATA = pathlib.Path(__file__).parents[1] / "testdata"
 
@@ -71,7 +72,7 @@ class ParityTest(absltest.TestCase):
 
     def test_all_blocks_forced_off_leave_stem_shortcuts_and_head(self):
         steps = self.bundle.manifest.plan.steps
-        answer = self.classify(forced=[controller.SKIPPED] * len(steps))
+        answer = self.classify(forced=[plan.SKIPPED] * len(steps))
         self.assertEqual(answer.macs, self.all_skipped() + self.macs("head"))
 
     def test_thresholds_decide_where_an_image_leaves(self):

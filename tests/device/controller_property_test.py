@@ -5,8 +5,10 @@ import numpy as np
 from absl.testing import absltest
 from hypothesis import strategies as st
 
+from device import anytime
 from device import controller
 from device import errors
+from device import plan
 import fakes
 import strategies
 
@@ -42,7 +44,7 @@ def wanted(case, step):
         return (0,), []
     asked = [step.layer_gate] if step.layer_gate else []
     if step.layer_gate and not is_open(case, step.layer_gate):
-        return controller.SKIPPED, asked
+        return plan.SKIPPED, asked
     if step.channel_gate:
         return is_open(case, step.channel_gate), [*asked, step.channel_gate]
     return (0,), asked
@@ -131,7 +133,7 @@ class BudgetTest(absltest.TestCase):
         smallest = device.costs.cheapest
         with self.assertRaisesRegex(
                 errors.BudgetError,
-                f"smallest that works is {smallest:,}\\."):
+                f"smallest that works is {smallest:,} MACs\\."):
             device.classify(IMAGE, max_macs=smallest - less)
         self.assertEmpty(runtime.executed)
 
@@ -141,7 +143,7 @@ class BudgetTest(absltest.TestCase):
         answer, executed = run(case, extra)
         for step, groups in zip(case.manifest.plan.steps, answer.path):
             wish, _ = wanted(case, step)
-            self.assertIn(groups, [wish, controller.SKIPPED]
+            self.assertIn(groups, [wish, plan.SKIPPED]
                           if step.skippable else [(0,)])
             ran = [name for name in executed if name == step.skip
                    or name in [way.graph for way in step.variants]]
@@ -190,6 +192,55 @@ class BudgetTest(absltest.TestCase):
         self.assertEqual(answer.macs,
                          sum(map(case.macs.get, runtime.executed)))
         self.assertEmpty([name for name in runtime.executed if "gate" in name])
+
+
+class SeveralBudgetsTest(absltest.TestCase):
+
+    @strategies.MANY
+    @hypothesis.given(strategies.cases(), EXTRA, EXTRA)
+    def test_macs_and_energy_are_kept_at_once(self, case, more, more_pj):
+        device, runtime = open_(case)
+        max_macs = device.tariff.macs.cheapest + more
+        max_pj = device.tariff.energy_pj.cheapest + more_pj
+        answer = device.classify(
+            IMAGE, thresholds=case.thresholds, max_macs=max_macs,
+            max_energy_mj=max_pj / 1e9)
+        self.assertLessEqual(answer.macs, max_macs)
+        self.assertLessEqual(answer.energy_mj, max_pj / 1e9)
+        self.assertEqual(answer.energy_pj, sum(
+            map(case.energy_pj.get, runtime.executed)))
+        self.assertEqual(answer.exit, runtime.executed[-1])
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_the_smallest_energy_works_and_less_is_refused(self, case):
+        device, runtime = open_(case)
+        smallest = device.tariff.energy_pj.cheapest
+        answer = device.classify(IMAGE, max_energy_mj=smallest / 1e9)
+        self.assertLessEqual(answer.energy_pj, smallest)
+        ran = len(runtime.executed)
+        with self.assertRaisesRegex(
+                errors.BudgetError,
+                f"smallest that works is {smallest / 1e9:.9f} mJ"):
+            device.classify(IMAGE, max_energy_mj=(smallest - 1) / 1e9)
+        self.assertLen(runtime.executed, ran)
+
+    @strategies.MANY
+    @hypothesis.given(strategies.cases(), st.integers(0, 12), EXTRA)
+    def test_an_answer_can_be_wanted_at_any_moment(self, case, moment, extra):
+        device, runtime = open_(case)
+        ongoing = anytime.Ongoing()
+        runtime.on_run = lambda: (
+            len(runtime.calls) > moment and ongoing.stop())
+        answer = device.classify(
+            IMAGE, thresholds=case.thresholds, ongoing=ongoing,
+            max_macs=device.costs.cheapest + extra)
+        self.assertLessEqual(answer.macs, device.costs.cheapest + extra)
+        self.assertEqual(answer.macs,
+                         sum(map(case.macs.get, runtime.executed)))
+        # Once there was an answer, nothing more ran than was running.
+        answered = runtime.executed.index(answer.exit)
+        self.assertLessEqual(len(runtime.executed) - 1, max(answered, moment))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from absl.testing import parameterized
 
 from device import controller
 from device import errors
+from device import plan
 import fakes
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(fakes.IMAGE)
@@ -47,7 +48,7 @@ class PathTest(parameterized.TestCase):
         answer = device.classify(IMAGE)
         self.assertEqual(runtime.executed, [
             "stem", "block0_layer_gate", "block0_skip", "head"])
-        self.assertEqual(answer.path, (controller.SKIPPED,))
+        self.assertEqual(answer.path, (plan.SKIPPED,))
         self.assertEqual(answer.macs, 100 + 1 + 5 + 3)
 
     def test_some_open_groups_run_the_variant_for_them(self):
@@ -63,7 +64,7 @@ class PathTest(parameterized.TestCase):
             [GATED], {"block0_channel_gate": [[0.1, 0.1]]}, stem=100, head=3)
         answer = device.classify(IMAGE)
         self.assertIn("block0_skip", runtime.executed)
-        self.assertEqual(answer.path, (controller.SKIPPED,))
+        self.assertEqual(answer.path, (plan.SKIPPED,))
         self.assertEqual(answer.macs, 100 + 1 + 2 + 5 + 3)
 
     def test_a_masked_variant_gets_the_open_groups(self):
@@ -75,7 +76,7 @@ class PathTest(parameterized.TestCase):
         np.testing.assert_array_equal(mask, [[1, 0, 1]])
 
     # The second is the largest float32 below one half.
-    @parameterized.parameters((0.5, (0,)), (0.49999997, controller.SKIPPED))
+    @parameterized.parameters((0.5, (0,)), (0.49999997, plan.SKIPPED))
     def test_gates_open_at_one_half(self, probability, groups):
         device, _ = fakes.open_([PLAIN], {"block0_layer_gate": [[probability]]})
         self.assertEqual(device.classify(IMAGE).path, (groups,))

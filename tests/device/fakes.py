@@ -6,6 +6,7 @@ Features are [1, 2, 2, 4] from the stem to the head; there are three labels.
 import dataclasses
 import hashlib
 import pathlib
+import time
 import weakref
 from typing import Optional
 
@@ -142,11 +143,13 @@ def _content(name):
     return f"the graph {name}".encode()
 
 
-def open_(blocks, script=None, **macs):
+def open_(blocks, script=None, *, profile=None, clock=time.perf_counter_ns,
+          **macs):
     """(`controller.Controller` of a toy plan, its `FakeRuntime`)."""
     runtime = FakeRuntime(script)
-    return controller.Controller(in_memory(manifest(blocks, **macs)),
-                                 make_graph=runtime.make_graph), runtime
+    return controller.Controller(
+        in_memory(manifest(blocks, **macs)), make_graph=runtime.make_graph,
+        profile=profile, clock=clock), runtime
 
 
 class FakeRuntime:
@@ -161,11 +164,13 @@ class FakeRuntime:
 
     Attributes:
         calls: (graph name, inputs) of every execution, in order.
+        on_run: called during every execution.
     """
 
     def __init__(self, script=None):
         self.script = dict(script or {})
         self.calls = []
+        self.on_run = lambda: None
         self._made = 0
 
     def make_graph(self, spec, content):
@@ -201,6 +206,7 @@ class FakeGraph:
             raise RuntimeError(f"{self.name}: a view of its output is held")
         self._runtime.calls.append(
             (self.name, tuple(value.copy() for value in inputs)))
+        self._runtime.on_run()
         if self.name in self._runtime.script:
             self._outputs[0][:] = self._runtime.script[self.name]
 

@@ -42,6 +42,12 @@ class Case(NamedTuple):
         """Graph name -> MACs."""
         return {graph.name: graph.macs for graph in self.manifest.graphs}
 
+    @property
+    def energy_pj(self):
+        """Graph name -> modelled picojoules."""
+        return {graph.name: round(1000 * graph.energy_nj)
+                for graph in self.manifest.graphs}
+
 
 def subsets(groups):
     """Every non-empty set of 0 .. groups - 1, as ascending tuples."""
@@ -76,6 +82,14 @@ def manifests(draw):
             st.lists(_THRESHOLDS, min_size=exits, max_size=exits)))
 
 
+def with_energy(manifest, random):
+    """The manifest with energies that have nothing to do with MACs."""
+    for graph in manifest.graphs:
+        manifest = fakes.with_graph(
+            manifest, graph.name, energy_nj=random.randrange(100_000) / 1000)
+    return manifest
+
+
 @st.composite
 def cases(draw):
     """A `Case`."""
@@ -88,5 +102,6 @@ def cases(draw):
             script[graph.name] = [[draw(probability) for _ in range(width)]]
         elif graph.role in ("exit", "head"):
             script[graph.name] = [draw(st.sampled_from(sorted(ENTROPIES)))]
+    manifest = with_energy(manifest, draw(st.randoms()))
     thresholds = manifest.operating_points[0].thresholds
     return Case(manifest, script, draw(st.sampled_from([None, thresholds])))

@@ -2,11 +2,12 @@
 
 import io
 import json
+import pickle
 
 import numpy as np
 from absl.testing import absltest
 
-from device import controller
+from device import answers
 from device import summary
 import fakes
 
@@ -16,11 +17,11 @@ PLAIN = fakes.Block()
 
 
 def answer(label=0, macs=100, latency_ms=1.0, path=((0, 1), (0,)),
-           exit_="head"):
-    """A `controller.Answer`."""
-    return controller.Answer(
+           exit_="head", deadline_ms=None):
+    """An `answers.Answer`; it costs 2 pJ per MAC."""
+    return answers.Answer(
         label, np.array([1, 0, 0], np.float32), np.zeros(3, np.float32), exit_,
-        0.0, path, macs, latency_ms)
+        0.0, path, macs, 2 * macs, latency_ms, deadline_ms)
 
 
 class SummaryTest(absltest.TestCase):
@@ -42,9 +43,10 @@ class SummaryTest(absltest.TestCase):
 
     def test_without_images_nothing_is_known(self):
         self.assertEqual(self.values(), {
-            "images": 0, "failed": 0, "accuracy": None, "mean_macs": None,
-            "largest_macs": None, "base_macs": 1000, "mean_macs_of_base": None,
-            "skip_ratio": None, "exits": {}, "latency_ms_median": None,
+            "images": 0, "failed": 0, "late": 0, "accuracy": None,
+            "mean_macs": None, "largest_macs": None, "base_macs": 1000,
+            "mean_macs_of_base": None, "mean_energy_mj": None,
+            "largest_energy_mj": None, "skip_ratio": None, "exits": {}, "latency_ms_median": None,
             "latency_ms_p95": None})
 
     def test_numbers_by_hand(self):
@@ -62,9 +64,38 @@ class SummaryTest(absltest.TestCase):
         # Shares that ran: (1 + 1)/2, (1/2 + 0)/2, 0/1, (0 + 1)/2.
         self.assertAlmostEqual(values["skip_ratio"], 1 - 1.75 / 4)
         self.assertEqual(values["exits"], {"head": 2, "block0_exit": 2})
-        # Of 1, 2, 4, 9: between 2 and 4; 0.85 of the way from 4 to 9.
-        self.assertEqual(values["latency_ms_median"], 3.0)
-        self.assertEqual(values["latency_ms_p95"], 8.25)
+        self.assertAlmostEqual(values["mean_energy_mj"], 800e-9)
+        self.assertAlmostEqual(values["largest_energy_mj"], 1400e-9)
+        # Of 1, 2, 4, 9, to half a percent.
+        self.assertAlmostEqual(values["latency_ms_median"], 2.0, delta=0.02)
+        self.assertAlmostEqual(values["latency_ms_p95"], 9.0, delta=0.05)
+
+    def test_late_answers_are_counted(self):
+        for latency_ms in (4.9, 5.0, 5.1, 6.0):
+            self.summary.add(answer(latency_ms=latency_ms, deadline_ms=5), None)
+        self.assertEqual(self.values()["late"], 2)
+        self.assertRegex(self.printed(), r"after their deadline\W+2\b")
+
+    def test_what_is_recalled_goes_on(self):
+        other = summary.Summary(fakes.in_memory(fakes.manifest([GATED, PLAIN])))
+        for number in range(50):
+            one = answer(number % 3, 10 * number, 1 + number, exit_="ab"[
+                number % 2], path=((0,), ()))
+            (self.summary if number < 30 else other).add(one, 1)
+        self.summary.failed = 4
+        expected = summary.Summary(
+            fakes.in_memory(fakes.manifest([GATED, PLAIN])))
+        expected.recall(json.loads(json.dumps(self.summary.memory())))
+        self.assertEqual(expected.values(), self.values())
+        self.assertEqual(expected.memory(), self.summary.memory())
+
+    def test_its_memory_does_not_grow(self):
+        for number in range(100):
+            self.summary.add(answer(latency_ms=1 + number), None)
+        before = len(pickle.dumps(self.summary))
+        for number in range(2000):
+            self.summary.add(answer(latency_ms=1 + number % 100), 0)
+        self.assertLess(len(pickle.dumps(self.summary)), before + 200)
 
     def test_accuracy_counts_only_known_labels(self):
         self.summary.add(answer(0), None)
@@ -91,8 +122,8 @@ class SummaryTest(absltest.TestCase):
         for line in (
                 r"accuracy\W+50\.00%", r"mean MACs\W+617,500",
                 r"of the base network\W+61750\.0%", r"largest MACs\W+1,234,500",
-                r"skip ratio.*\W50\.0%", r"latency, median\W+2\.0 ms",
-                r"95th percentile\W+2\.45 ms", r"answered by head\W+1\b",
+                r"skip ratio.*\W50\.0%", r"latency, median\W+1\.49 ms",
+                r"95th percentile\W+2\.5 ms", r"answered by head\W+1\b",
                 r"answered by block0_exit\W+1\b"):
             self.assertRegex(text, line)
 
