@@ -111,8 +111,12 @@ class Tariff:
                 raise errors.BudgetError(
                     "a deadline needs to know how long every graph takes on "
                     "this machine. Measure it: python -m device.profile.")
-            least_ms = (self.time_ns.cheapest + self._rest_ns) / _NS_PER_MS
-            _require(limits.deadline_ms, least_ms, "{:.3f} ms")
+            _require(limits.deadline_ms, self.least_ms, "{:.3f} ms")
+
+    @property
+    def least_ms(self):
+        """The shortest deadline that is accepted; there must be a profile."""
+        return (self.time_ns.cheapest + self._rest_ns) / _NS_PER_MS
 
     def open(self, limits, started, clock, ongoing=None):
         """What is left of each limit that is set, for one image: a tuple.

@@ -35,6 +35,9 @@ class State:
     """How a machine fares at one moment."""
 
     governors: tuple[str, ...]          # of its cores' clocks, without repeats
+    clock_mhz: Optional[float]          # of the fastest core, now
+    clock_limit_mhz: Optional[float]    # that settings allow it
+    clock_max_mhz: Optional[float]      # that it was built for
     temperatures_c: dict[str, float]    # by thermal zone
     throttled: Optional[str]            # vcgencmd's flags, hexadecimal
     throttle_events: Optional[int]      # counted by the kernel since boot
@@ -60,18 +63,23 @@ def describe(root=_ROOT):
 def state(root=_ROOT):
     """This moment's `State`; `root` is where /sys lies."""
     cpus = root / "sys/devices/system/cpu"
+    clock_mhz = _clock_mhz(cpus, "scaling_cur_freq")  # before work stops
     governors = _texts(cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"))
     events = [int(text) for text in _texts(cpus.glob(
         "cpu[0-9]*/thermal_throttle/core_throttle_count")) if text.isdecimal()]
     return State(
-        governors=tuple(sorted(set(governors))),
+        governors=tuple(sorted(set(governors))), clock_mhz=clock_mhz,
+        clock_limit_mhz=_clock_mhz(cpus, "scaling_max_freq"),
+        clock_max_mhz=_clock_mhz(cpus, "cpuinfo_max_freq"),
         temperatures_c=_temperatures_c(root), throttled=_throttled(),
         throttle_events=sum(events) if events else None,
         load_1min=_load_1min())
 
 
 def interpreter():
-    """The `Interpreter` that `runtime` found; there must be one."""
+    """The `Interpreter` that `runtime` found, "none" if there is none."""
+    if runtime.Interpreter is None:
+        return Interpreter("none", "unknown")
     name = runtime.Interpreter.__module__.split(".")[0].replace("_", "-")
     try:
         return Interpreter(name, importlib.metadata.version(name))
@@ -94,6 +102,16 @@ def _cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _clock_mhz(cpus, file):
+    """The highest of all cores' values, which are in kHz; else None.
+
+    https://docs.kernel.org/admin-guide/pm/cpufreq.html
+    """
+    found = [int(text) / 1000 for text in _texts(cpus.glob(
+        f"cpu[0-9]*/cpufreq/{file}")) if text.isdecimal()]
+    return max(found, default=None)
 
 
 def _temperatures_c(root):

@@ -75,6 +75,11 @@ def statistics(times):
             "mean_ms": rounded(np.mean(times)), "count": len(times)}
 
 
+def all_open(controller):
+    """Every block's channel groups: `forced`, for a whole network."""
+    return [tuple(range(block.step.groups)) for block in controller.blocks]
+
+
 class _Rounds:
     """Walks the plan and collects nanoseconds.
 
@@ -85,8 +90,7 @@ class _Rounds:
 
     def __init__(self, controller, clock):
         self._controller, self._clock = controller, clock
-        self._all_open = [
-            tuple(range(block.step.groups)) for block in controller.blocks]
+        self._all_open = all_open(controller)
         # Per block: which variant runs when every channel is wanted.
         self._widest = [block.choose(groups) for block, groups in zip(
             controller.blocks, self._all_open)]

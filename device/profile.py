@@ -1,25 +1,25 @@
-"""Latency of every graph of a bundle on one machine: the file, its reader.
+"""What a bundle costs one machine, in time and energy: the file, its reader.
 
-    python -m device.profile --bundle=BUNDLE --output=profile.json
+    python -m device.profile --bundle=BUNDLE --power=SOURCE
 
-measures one (device.measure) and writes it (device.profile_command).
+measures one (device.measure, device.measure_energy) and writes it
+(device.profile_command).
 """
 
 import dataclasses
 import json
-import os
 import pathlib
-import secrets
-import stat
-import tempfile
+from typing import Optional
 
 from device import bundle as bundle_lib
 from device import bundle_check
+from device import energy as energy_lib
 from device import errors
 from device import machine
 from device import typed_json
+from device import whole_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _AGAIN = "Measure again with `python -m device.profile`."
 
@@ -77,6 +77,7 @@ class Profile:
     after: machine.State
     full_path: FullPath
     graphs: tuple[GraphLatency, ...]  # in the manifest's order
+    energy: Optional[energy_lib.Energy]  # None: was not measured
     warnings: tuple[str, ...]  # why the machine may have been disturbed
 
     def graph(self, name):
@@ -133,56 +134,8 @@ def save(path, profile):
     _check(path, profile)
     values = json.loads(json.dumps(dataclasses.asdict(profile)))
     values["checksum"] = bundle_lib.checksum(values)
-    target = _target(path)
-    temporary = target.with_name(f".profile-{secrets.token_hex(4)}")
-    try:
-        try:
-            with open(temporary, "x", encoding="utf-8") as file:
-                json.dump(values, file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def check_writable(path):
-    """Whether `save` can write there, before minutes of measuring.
-
-    Raises:
-        ProfileError: no such folder, no permission, or not a plain file.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=_target(path).parent):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _target(path):
-    """The plain file behind `path`, links followed; it need not exist."""
-    try:
-        target = pathlib.Path(path).resolve()
-        plain = stat.S_ISREG(target.stat().st_mode)
-    except FileNotFoundError:
-        return target
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle
-        raise _unwritable(path, error) from None
-    if not plain:
-        raise errors.ProfileError(
-            f"{path}: expected a file to write, found a folder or device. "
-            "Give the name of a file.")
-    return target
-
-
-def _unwritable(path, error):
-    reason = getattr(error, "strerror", None) or error
-    return errors.ProfileError(
-        f"{path}: cannot be written ({reason}). Give a file in an existing "
-        "folder that you may write to.")
+    whole_file.write(
+        path, json.dumps(values, indent=1) + "\n", errors.ProfileError)
 
 
 def _read_json(path):
@@ -232,6 +185,8 @@ def _check(path, profile):
         require(timed.median_ms <= timed.p95_ms, f"{where}: expected a p95_ms "
                 f"of at least its median_ms {timed.median_ms}, found "
                 f"{timed.p95_ms}")
+    mistake = profile.energy and energy_lib.check(profile.energy)
+    require(not mistake, mistake)
 
 
 def _check_bundle(path, profile, bundle):

@@ -4,12 +4,14 @@ Its flags are here, so that `device.profile` can be imported by programs that
 have flags of the same names.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import pathlib
 import shlex
 import sys
 import time
+from typing import NamedTuple, Optional, Union
 
 from absl import app
 from absl import flags
@@ -18,20 +20,26 @@ from rich.progress import Progress
 
 from device import bundle as bundle_lib
 from device import controller as controller_lib
+from device import draw
 from device import errors
 from device import images as images_lib
 from device import machine
 from device import measure
+from device import measure_energy
+from device import own_profile
 from device import profile as profile_lib
 from device import profile_report
 from device import runtime
+from device import whole_file
+from device.power import opening
 
 _BUNDLE = flags.DEFINE_string(
     "bundle", None, "Folder that `python -m converters.export` wrote.",
     required=True)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "File for the profile (JSON); replaced if it exists.",
-    required=True)
+    "output", None, "File for the profile (JSON); replaced if it exists. "
+    "Default: BUNDLE.profile.HOSTNAME.json, beside the bundle, where budgets "
+    "find it.")
 _INPUT = flags.DEFINE_string(
     "input", None, "Images to measure with: a folder, one image, or an .npz "
     "(the first 16 are used). Default: random ones.")
@@ -40,6 +48,11 @@ _RUNS = flags.DEFINE_integer(
     lower_bound=1)
 _SECONDS = flags.DEFINE_float(
     "seconds", 60, "Seconds after which no further round begins.")
+_POWER = flags.DEFINE_string(
+    "power", None, "Source of the machine's watts, as for device.run, to "
+    "measure energy too; no charger may be connected.")
+_ENERGY_SECONDS = flags.DEFINE_float(
+    "energy_seconds", 240, "Seconds for measuring energy, before latency.")
 _THREADS = flags.DEFINE_integer(
     "threads", 1, "Threads of the interpreter.", lower_bound=1,
     upper_bound=256)
@@ -47,6 +60,9 @@ _THREADS = flags.DEFINE_integer(
 flags.register_validator(
     _SECONDS, lambda seconds: seconds > 0,
     message="must be a number of seconds above 0.")
+flags.register_validator(
+    _ENERGY_SECONDS, lambda seconds: 60 <= seconds <= 86_400,
+    message="must be 60 seconds to a day.")
 
 # As many differ enough, and fit in any memory.
 _IMAGES = 16
@@ -64,30 +80,59 @@ def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     try:
-        profile, plan = _run()
+        measured = _run()
     except (errors.DeviceError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; nothing was written.")
-    profile_report.print_table(profile, plan, sys.stderr)
-    print(f"wrote {_OUTPUT.value}. Next: python -m device.run "
+    profile_report.print_tables(
+        measured.profile, measured.bundle.manifest.plan, sys.stderr)
+    print(f"wrote {measured.output}. Next: python -m device.run "
           f"--bundle={shlex.quote(_BUNDLE.value)} --input=FOLDER_OR_NPZ",
           file=sys.stderr)
+    if measured.unmeasured:
+        sys.exit(f"error: no energy was measured: {measured.unmeasured}")
+
+
+class _Measured(NamedTuple):
+    """What was measured and written."""
+
+    bundle: bundle_lib.Bundle
+    profile: profile_lib.Profile
+    output: Union[str, pathlib.Path]
+    unmeasured: Optional[errors.PowerError]  # why there is no energy in it
 
 
 def _run():
-    """Measures and writes; returns the profile and the bundle's plan."""
+    """Measures and writes: `_Measured`."""
     bundle = bundle_lib.load(_BUNDLE.value)
-    profile_lib.check_writable(_OUTPUT.value)
+    output = (own_profile.path(bundle) if _OUTPUT.value is None
+              else _OUTPUT.value)
+    whole_file.check_writable(output, _unwritable)
     images = images_lib.first(
         _INPUT.value, bundle.manifest.input.shape, _IMAGES)
-    with controller_lib.Controller(
+    with _source() as source, controller_lib.Controller(
             bundle, make_graph=lambda spec, content: runtime.Graph(
                 spec, content, num_threads=_THREADS.value)) as controller:
         date, before = datetime.datetime.now(
             datetime.timezone.utc), machine.state()
-        times = _measure(controller, images)
+        energy, unmeasured = _measure_energy(controller, images, source)
+        with _bar("measuring") as progress:
+            times = measure.measure(
+                controller, images, runs=_RUNS.value, seconds=_SECONDS.value,
+                progress=progress)
         after = machine.state()
+    profile = _profile(bundle, times, energy, date, before, after)
+    profile_lib.save(output, profile)
+    return _Measured(bundle, profile, output, unmeasured)
+
+
+def _unwritable(message):
+    return errors.ProfileError(f"{message} (--output=FILE)")
+
+
+def _profile(bundle, times, energy, date, before, after):
+    """The `profile.Profile` of all that was measured."""
     profile = profile_lib.Profile(
         format_version=profile_lib.FORMAT_VERSION,
         bundle=profile_lib.BundleId(
@@ -103,20 +148,43 @@ def _run():
             spec.name, spec.role, spec.macs,
             **measure.statistics(times.graphs[spec.name]))
             for spec in bundle.manifest.graphs if spec.name in times.graphs),
-        warnings=())
-    profile = dataclasses.replace(
+        energy=energy, warnings=())
+    return dataclasses.replace(
         profile, warnings=profile_report.warnings(profile))
-    profile_lib.save(_OUTPUT.value, profile)
-    return profile, bundle.manifest.plan
 
 
-def _measure(controller, images):
-    """`measure.Times`, with a bar on a terminal's standard error."""
+@contextlib.contextmanager
+def _source():
+    """The source of --power, which no charger feeds; None without one."""
+    if _POWER.value is None:
+        yield None
+        return
+    with contextlib.closing(opening.open_source(_POWER.value)) as source:
+        draw.reading(source)  # whether it answers, before minutes of measuring
+        yield source
+
+
+def _measure_energy(controller, images, source):
+    """(`energy.Energy` or None, the PowerError that is to blame or None)."""
+    if source is None:
+        return None, None
+    try:
+        with _bar("measuring energy") as progress:
+            return measure_energy.measure_energy(
+                controller, images, source, seconds=_ENERGY_SECONDS.value,
+                progress=progress), None
+    except errors.PowerError as error:
+        return None, error  # latency is worth having without it
+
+
+@contextlib.contextmanager
+def _bar(description):
+    """A bar on a terminal's standard error: callable (share, 0 to 1)."""
     console = Console(stderr=True)
     # No thread that redraws: it would run during the measurement.
     with Progress(console=console, disable=not console.is_terminal,
                   auto_refresh=False) as bar:
-        task = bar.add_task("measuring", total=1)
+        task = bar.add_task(description, total=1)
         drawn = time.monotonic()
 
         def progress(share):
@@ -125,6 +193,4 @@ def _measure(controller, images):
                 bar.update(task, completed=share, refresh=True)
                 drawn = time.monotonic()
 
-        return measure.measure(
-            controller, images, runs=_RUNS.value, seconds=_SECONDS.value,
-            progress=progress)
+        yield progress

@@ -16,13 +16,23 @@ NOISY_RATIO = 1.5
 # Below this, a 95th percentile is one of the largest two or three values.
 FEW_RUNS = 50
 
-# Where a Raspberry Pi's firmware begins to slow its clock down.
-HOT_C = 80
+# Where a Raspberry Pi's firmware begins to slow its clock down
+# (https://www.raspberrypi.com/documentation/computers/config_txt.html), and how
+# near to it heat is worth a warning.
+HOT_C, _NEAR_C = 80, 5
+
+# A clock below this share of what is allowed was slowed down by something;
+# turbo clocks, which hold for one core or a moment, lie above it.
+_SLOW_CLOCK = 0.75
+
+# Of `energy.Energy`: shares from which it is a rough figure.
+LAGGING, MISFIT = 0.1, 0.25
 
 # Load beyond the cores that the interpreter's threads leave over.
 _LOAD_MARGIN = 0.5
 
-# Bits of `vcgencmd get_throttled`; 16 further up: so once, since boot.
+# Bits of `vcgencmd get_throttled`; 16 further up: so once, since boot
+# (https://www.raspberrypi.com/documentation/computers/os.html#get_throttled).
 _FLAGS = {0: "under-voltage", 1: "clock capped", 2: "throttled",
           3: "soft temperature limit"}
 _SINCE_BOOT = 16
@@ -56,14 +66,29 @@ def warnings(profile):
         found.append(
             f"busy: a load of {before.load_1min} on {profile.machine.cores} "
             "cores before measuring. Stop other work and measure again.")
-    return (*found, *_heat(before, after))
+    return (*found, *_clock(after), *_heat(before, after),
+            *_energy(profile.energy))
+
+
+def _clock(after):
+    """Warnings of the `machine.State` right after measuring."""
+    now, limit, most = (
+        after.clock_mhz, after.clock_limit_mhz, after.clock_max_mhz)
+    if limit and most and limit < most:
+        yield (f"clock limited to {limit:.0f} of {most:.0f} MHz by its "
+               "settings. `sudo cpupower frequency-set -u "
+               f"{most:.0f}MHz` lifts that.")
+    if now and limit and now < _SLOW_CLOCK * limit:
+        yield (f"slow clock: {now:.0f} MHz at the end of measuring, of "
+               f"{limit:.0f} allowed. Cool the machine, or give it a stronger "
+               "power supply.")
 
 
 def _heat(before, after):
     """Warnings of two `machine.State`s."""
     hottest = max([*before.temperatures_c.values(),
                    *after.temperatures_c.values()], default=0)
-    if hottest >= HOT_C:
+    if hottest >= HOT_C - _NEAR_C:
         yield (f"hot: {hottest:.0f} degrees C, and clocks slow down from "
                f"{HOT_C} on. Cool the machine.")
     first, last = (int(state.throttled or "0", 16) for state in (before, after))
@@ -78,14 +103,39 @@ def _heat(before, after):
                "times while measuring. Cool the machine.")
 
 
-def print_table(profile, plan, file):
-    """A table of roles, and the warnings.
+def _energy(energy):
+    """Warnings of an `energy.Energy`, or of None."""
+    if energy is None:
+        return
+    if abs(energy.lag) > LAGGING:
+        yield (f"energy: the watts of {energy.source} moved within its phases, "
+               f"by {100 * abs(energy.lag):.0f}% of what work adds: it lags "
+               "behind, or is disturbed. Stop other work, or raise "
+               "--energy_seconds.")
+    if energy.misfit > MISFIT:
+        yield ("energy: real energy is not a straight line of modelled, off by "
+               f"up to {100 * energy.misfit:.0f}%. Budgets in joules are as "
+               "rough, until the battery corrects them.")
+
+
+def print_tables(profile, plan, file):
+    """Tables of roles and, where measured, of energy; and the warnings.
 
     Args:
         profile: `profile.Profile`.
         plan: `bundle.Plan` of its bundle.
         file: to write to.
     """
+    console = Console(file=file)
+    console.print(_latency_table(profile, plan))
+    if profile.energy is not None:
+        console.print(_energy_table(profile.energy))
+    for warning in profile.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False,
+                      soft_wrap=True)
+
+
+def _latency_table(profile, plan):
     table = Table(
         title=markup.escape(
             f"{profile.bundle.name} on {profile.machine.model}: "
@@ -115,11 +165,29 @@ def print_table(profile, plan, file):
     table.add_row("full path, measured", f"{len(whole.graphs)}",
                   f"{whole.median_ms:.4f}", f"{whole.p95_ms:.4f}",
                   f"{whole.median_ms:.4f}", share(whole.median_ms))
-    console = Console(file=file)
-    console.print(table)
-    for warning in profile.warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False,
-                      soft_wrap=True)
+    return table
+
+
+def _energy_table(energy):
+    table = Table(
+        title=markup.escape(f"energy, by {energy.source}"),
+        caption="mJ: of an image; real: above idle. For budgets: real = "
+        f"({energy.scale:.4g} ± {energy.scale_error:.2g}) x modelled + "
+        f"{energy.offset_mj:.3g} mJ")
+    table.add_column("workload", no_wrap=True)
+    for name in ("images/s", "watts", "modelled mJ", "real mJ", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("idle", "", _measured(energy.idle_w, energy.idle_w_error))
+    for each in energy.workloads:
+        table.add_row(
+            each.name, f"{each.images / each.seconds:.1f}",
+            f"{each.draw_w:.3g}", f"{each.modelled_mj:.3g}",
+            _measured(each.real_mj, each.real_mj_error), f"{each.ratio:.3g}")
+    return table
+
+
+def _measured(value, error):
+    return f"{value:.3g} ± {error:.1g}"
 
 
 def _uses(plan, full_path):

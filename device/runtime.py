@@ -19,6 +19,9 @@ class Graph:
     so a chain of graphs copies each feature map once (into the next graph's
     input) and a skipped block copies nothing.
 
+    Attributes:
+        invoke: callable that runs the interpreter on what its inputs hold.
+
     Args:
         spec: `bundle.Graph`.
         content: the .tflite file's bytes.
@@ -50,8 +53,8 @@ class Graph:
             self._interpreter.get_output_details(), spec, "outputs")
         self._kinds = spec.outputs
         # Looked up once: at 100 microseconds a graph, names cost.
-        self._set, self._invoke = (
-            self._interpreter.set_tensor, self._interpreter.invoke)
+        self._set = self._interpreter.set_tensor
+        self.invoke = self._interpreter.invoke
         self._views = [self._interpreter.tensor(index)
                        for index in self._outputs]
 
@@ -65,7 +68,7 @@ class Graph:
         self._set(self._inputs[0], features)
         if other is not None:
             self._set(self._inputs[1], other)
-        self._invoke()
+        self.invoke()
 
     def view(self, output=0):
         """Output number `output`, without a copy.

@@ -82,12 +82,30 @@ class DescribeTest(MachineTest):
                              machine.Interpreter("my-own", "unknown"))
 
 
+    def test_no_interpreter_is_said(self):
+        with mock.patch.object(runtime, "Interpreter", None):
+            self.assertEqual(machine.interpreter(),
+                             machine.Interpreter("none", "unknown"))
+
+
 class StateTest(MachineTest):
 
     def test_a_machine_that_tells_nothing(self):
         found = self.state()
         self.assertEqual(found, machine.State(
-            (), {}, None, None, found.load_1min))
+            (), None, None, None, {}, None, None, found.load_1min))
+
+    def test_clocks_are_those_of_the_fastest_core(self):
+        for core, khz in enumerate((b"600000", b"1500000", b"", b"<unknown>")):
+            for file, more in (("scaling_cur_freq", b""),
+                               ("scaling_max_freq", b"0"),
+                               ("cpuinfo_max_freq", b"00")):
+                self.file(f"{_CPU}/cpu{core}/cpufreq/{file}",
+                          khz + more + b"\n")
+        found = self.state()
+        self.assertEqual(
+            (found.clock_mhz, found.clock_limit_mhz, found.clock_max_mhz),
+            (1500.0, 15_000.0, 150_000.0))
 
     def test_governors_are_named_once(self):
         for core, name in enumerate((b"powersave", b"ondemand", b"powersave")):

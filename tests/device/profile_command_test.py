@@ -14,10 +14,12 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from device import bundle
+from device import own_profile
 from device import profile
 from device import runtime
 import command_case
 import pictures
+import profiles
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _BUNDLE = _ROOT / "tests" / "testdata" / "digits_resnet8"
@@ -99,7 +101,8 @@ class MeasuredTest(CommandTest):
 
     def test_help_lists_the_flags(self):
         process = self.run_here("--help")
-        for name in ("bundle", "output", "input", "runs", "seconds", "threads"):
+        for name in ("bundle", "output", "input", "runs", "seconds", "threads",
+                     "power", "energy_seconds"):
             self.assertIn(f"--{name}: ", process.stdout)
 
     def test_a_terminal_has_a_bar(self):
@@ -143,7 +146,11 @@ class RefusedTest(CommandTest):
         ("no_bundle", f"--bundle={_ROOT}/none",
          "error: .*/none is not a bundle: it has no manifest.json"),
         ("no_folder", "--output=none/p.json",
-         r"error: none/p\.json: cannot be written \(No such file"),
+         r"error: none/p\.json: cannot be written \(No such file.*--output"),
+        ("no_source", "--power=none", "error: 'none' names no source"),
+        ("source_not_there", "--power=sysfs:none", "error: .*none"),
+        ("no_phase", "--energy_seconds=59", "energy_seconds=59.*: must be 60"),
+        ("no_seconds", "--energy_seconds=nan", "energy_seconds=nan: must be"),
         ("folder", "--output=/", "error: /: expected a file to write, found"),
         ("device", "--output=/dev/null", "error: /dev/null: expected a file"),
         ("nothing", "--output=", "error: : expected a file to write"),
@@ -152,13 +159,11 @@ class RefusedTest(CommandTest):
     def test_a_bad_flag_is_one_line_and_no_file(self, flag, message):
         self.assert_failed(self.run_here(flag), message)
 
-    @parameterized.parameters("bundle", "output")
-    def test_a_missing_flag_is_named(self, name):
-        flags = [flag for flag in self.flags()
-                 if not flag.startswith(f"--{name}")]
-        process = subprocess.run([*_COMMAND, *flags], cwd=_ROOT, text=True,
-                                 capture_output=True, check=False)
-        self.assert_failed(process, f"--{name} must have a value")
+    def test_a_missing_bundle_is_named(self):
+        process = subprocess.run(
+            [*_COMMAND, f"--output={self.output}"], cwd=_ROOT, text=True,
+            capture_output=True, check=False)
+        self.assert_failed(process, "--bundle must have a value")
 
     def test_an_image_of_another_size_is_named(self):
         pictures.save(self.folder / "a.png", pictures.noise(31, 32))
@@ -179,6 +184,89 @@ class RefusedTest(CommandTest):
         (damaged / "graphs" / "head.tflite").write_bytes(b"x")
         self.assert_failed(self.run_here(f"--bundle={damaged}"),
                            r"error: .*head\.tflite: expected \d+ bytes")
+
+
+class PlaceTest(CommandTest):
+    """Without --output."""
+
+    def test_it_is_written_beside_the_bundle_and_found_there(self):
+        folder = self.folder / "digits"
+        shutil.copytree(_BUNDLE, folder)
+        process = subprocess.run(
+            [*_COMMAND, "--bundle=digits", "--runs=1"], cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)}, text=True,
+            capture_output=True, check=False)
+        self.assert_succeeded(process)
+        found = own_profile.for_budgets(bundle.load(folder), threads=1)
+        self.assertEqual(found.warnings, ())
+        self.assertEqual(found.profile.bundle.name, "digits")
+        self.assertEqual(sorted(self.folder.iterdir()), [folder, found.path])
+        self.assertIn(f"wrote {found.path}.", process.stderr)
+
+
+# Runs the command with a source that was made up, in place of the flag's.
+_WITH_METER = """
+import sys
+from device import energy, errors, measure_energy, profile_command
+from device.power import opening, reading
+
+class Meter:
+    name = "a meter"
+    def read(self):
+        return reading.Reading({reading})
+    def close(self):
+        print("closed")
+
+def measure(controller, images, source, *, seconds, progress):
+    assert (source.name, seconds) == ("a meter", 90)
+    progress(1)
+    {measured}
+
+opening.open_source = lambda spec: {{"meter": Meter()}}[spec]
+measure_energy.measure_energy = measure
+profile_command.start()
+"""
+
+
+class EnergyTest(CommandTest):
+
+    def run_with(self, *, reading="draw_w=2.5", measured):
+        """`measured` is the body of what measures energy."""
+        script = _WITH_METER.format(reading=reading, measured=measured)
+        return subprocess.run(
+            [sys.executable, "-c", script, *self.flags(
+                "--runs=1", "--power=meter", "--energy_seconds=90")],
+            cwd=_ROOT, capture_output=True, text=True, check=False)
+
+    def test_energy_is_written_and_shown(self):
+        process = self.run_with(
+            measured=f"return energy.{profiles.ENERGY!r}".replace(
+                "Workload(", "energy.Workload("))
+        self.assert_succeeded(process)
+        self.assertEqual(profile.load(self.output).energy, profiles.ENERGY)
+        self.assertIn("energy, by INA219 [0x43]", process.stderr)
+        self.assertEqual(process.stdout, "closed\n")
+
+    def test_without_a_source_there_is_none(self):
+        self.assert_succeeded(self.run_here("--runs=1"))
+        self.assertIsNone(profile.load(self.output).energy)
+
+    def test_latency_is_written_where_energy_cannot_be_measured(self):
+        process = self.run_with(
+            measured="raise errors.PowerError('it drowns')")
+        self.assertEqual(process.returncode, 1)
+        self.assertNotIn("Traceback", process.stderr)
+        self.assertRegex(
+            process.stderr,
+            r"\nwrote .*\nerror: no energy was measured: it drowns\n$")
+        found = profile.load(self.output)
+        self.assertIsNone(found.energy)
+        self.assertEqual(found.runs, 1)
+
+    def test_a_charger_is_refused_before_minutes_of_measuring(self):
+        self.assert_failed(
+            self.run_with(reading="charging=True", measured="assert False"),
+            "^error: a meter says that the battery is charging .*Unplug")
 
 
 class InterruptedTest(CommandTest):

@@ -18,7 +18,8 @@ class WarningsTest(parameterized.TestCase):
 
     def test_a_machine_that_tells_nothing_gives_none(self):
         unknown = {"governors": (), "temperatures_c": {}, "throttled": None,
-                   "load_1min": None}
+                   "load_1min": None, "clock_mhz": None,
+                   "clock_limit_mhz": None, "clock_max_mhz": None}
         silent = profiles.changed(
             before=profiles.state("before", **unknown).before,
             after=profiles.state("after", **unknown).after)
@@ -33,8 +34,22 @@ class WarningsTest(parameterized.TestCase):
          "^clock governor ondemand: .*performance` holds it"),
         ("busy", profiles.state("before", load_1min=3.6),
          r"^busy: a load of 3\.6 on 4 cores before measuring"),
-        ("hot", profiles.state("after", temperatures_c={"a": 80.0, "b": 20.0}),
-         "^hot: 80 degrees C, and clocks slow down from 80 on"),
+        ("hot", profiles.state("after", temperatures_c={"a": 75.0, "b": 20.0}),
+         "^hot: 75 degrees C, and clocks slow down from 80 on"),
+        ("limited", profiles.state("after", clock_mhz=1000.0,
+                                   clock_limit_mhz=1000.0),
+         "^clock limited to 1000 of 1800 MHz .*-u 1800MHz` lifts"),
+        ("slow", profiles.state("after", clock_mhz=600.0),
+         "^slow clock: 600 MHz at the end of measuring, of 1800 allowed"),
+        ("soft_limit", profiles.state("after", throttled="0x8"),
+         "^slowed down by the firmware: soft temperature limit. Cool"),
+        ("lag", profiles.changed(energy=dataclasses.replace(
+            profiles.ENERGY, lag=-0.2)),
+         r"^energy: the watts of INA219 \[0x43\] moved .*by 20% .*behind"),
+        # 200 mJ modelled for the 50 that were measured.
+        ("misfit", profiles.changed(energy=dataclasses.replace(
+            profiles.ENERGY, scale=100.0)),
+         "^energy: real energy is not a straight .* off by up to 300%"),
         ("throttled", profiles.state("after", throttled="0x50005"),
          "^slowed down by the firmware: under-voltage, throttled. Cool"),
         ("throttled_meanwhile", profiles.state("after", throttled="0x20000"),
@@ -51,7 +66,11 @@ class WarningsTest(parameterized.TestCase):
         ("load", profiles.state("before", load_1min=3.5)),
         # After measuring, the load is our own.
         ("own_load", profiles.state("after", load_1min=9.0)),
-        ("warm", profiles.state("after", temperatures_c={"a": 79.9})))
+        ("warm", profiles.state("after", temperatures_c={"a": 74.9})),
+        ("waiting", profiles.state("before", clock_mhz=600.0)),
+        ("turbo", profiles.state("after", clock_mhz=1351.0)),
+        ("energy", profiles.changed(energy=dataclasses.replace(
+            profiles.ENERGY, lag=0.1, scale=20.0))))
     def test_just_within_the_limits_is_no_warning(self, measured):
         self.assertEqual(profile_report.warnings(measured), ())
 
@@ -74,7 +93,7 @@ class TableTest(absltest.TestCase):
     def printed(self, measured, plan=profiles.BUNDLE.manifest.plan):
         """The lines, with single blanks and without frames."""
         file = io.StringIO()
-        profile_report.print_table(measured, plan, file)
+        profile_report.print_tables(measured, plan, file)
         return [" ".join(line.strip(" │┃").replace("│", " ").split())
                 for line in file.getvalue().splitlines()]
 
@@ -116,6 +135,17 @@ class TableTest(absltest.TestCase):
         text = "\n".join(self.printed(measured, manifest.plan))
         self.assertNotIn("exit", text)
         self.assertIn("head 1 7.0000", text)
+
+    def test_energy_has_a_table_of_its_own(self):
+        lines = self.printed(profiles.changed(energy=profiles.ENERGY))
+        self.assertIn("energy, by INA219 [0x43]", lines)
+        for line in ("idle 2.5 ± 0.01",
+                     "full 10.0 3 2 50 ± 0.4 25",
+                     "cheapest 40.0 3 0.5 12.5 ± 0.1 25"):
+            self.assertIn(line, lines)
+        self.assertRegex(" ".join(lines),
+                         r"real = \(25 ± 0\.2\) x modelled \+ 0 mJ")
+        self.assertNotIn("energy", "\n".join(self.printed(profiles.PROFILE)))
 
     def test_warnings_follow_the_table_each_on_one_line(self):
         long = "noisy [x]: " + "too many words " * 20

@@ -3,6 +3,7 @@
 import dataclasses
 
 from device import bundle_check
+from device import energy
 from device import machine
 from device import profile
 import fakes
@@ -10,7 +11,8 @@ import fakes
 BUNDLE = fakes.in_memory(fakes.manifest([fakes.GATED], stem=100))
 
 QUIET = machine.State(
-    governors=("performance",), temperatures_c={"cpu-thermal": 51.6},
+    governors=("performance",), clock_mhz=1790.0, clock_limit_mhz=1800.0,
+    clock_max_mhz=1800.0, temperatures_c={"cpu-thermal": 51.6},
     throttled="0x0", throttle_events=None, load_1min=0.1)
 
 _TIMES = {role: number for number, role in enumerate(
@@ -34,7 +36,15 @@ PROFILE = profile.Profile(
     before=QUIET, after=QUIET,
     full_path=profile.FullPath(("stem", "block0_way2", "head"), 20.0, 22.0,
                                20.5, 60),
-    graphs=tuple(map(_graph, BUNDLE.manifest.graphs)), warnings=())
+    graphs=tuple(map(_graph, BUNDLE.manifest.graphs)), energy=None,
+    warnings=())
+
+# Half a watt at 10 and 40 images a second; 50 and 12.5 mJ of 2 and 0.5.
+ENERGY = energy.Energy(
+    "INA219 [0x43]", idle_w=2.5, idle_w_error=0.01,
+    workloads=(energy.Workload("full", 600, 60.0, 3.0, 2.0, 50.0, 0.4),
+               energy.Workload("cheapest", 2400, 60.0, 3.0, 0.5, 12.5, 0.1)),
+    scale=25.0, scale_error=0.2, offset_mj=0.0, lag=0.01)
 
 
 def changed(**changes):
