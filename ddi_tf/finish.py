@@ -3,8 +3,8 @@ answers that are as sure as they are right.
 
 With the weights as they are, statistics that were averaged while the gates
 still moved are measured anew, and the gates are shifted by what is then missing
-to the target. Both after the last step; the shift from the end of the skip
-phase on after every epoch: gates that closed for every image are saturated, no
+to the target. Both after the last step, and on the way after every epoch; the
+shift from the end of the skip phase on: gates that closed for every image are saturated, no
 gradient opens them again, and the weights would recover at a cost below the
 target (ResNet14, CIFAR-10: 0.27 for 0.30, all through the restore phase).
 """
