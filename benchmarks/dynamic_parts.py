@@ -99,9 +99,8 @@ class Gates:
             return None
         self._hold(share)
         # What then moves the gates a little again.
-        finish.measure_norms(
-            self._network, self._dataset, self._sampler, range(self._batches),
-            lambda: None)
+        finish.Norms(self._network).measure_at(
+            range(self._batches), self._dataset, self._sampler)
         found = {"shift": self._hold(share).shift}
         for name in ("tune", "test"):
             seen = self._tracer.collect(self._dataset.part(name))

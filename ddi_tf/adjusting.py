@@ -1,7 +1,5 @@
 """What changes a network between two steps: see `finish` for what and why."""
 
-import math
-
 from absl import logging
 
 from ddi_tf import finish
@@ -32,6 +30,7 @@ class Adjuster:
         self._monitor, self._dataset, self._sampler = monitor, dataset, sampler
         self._schedule, self._progress = schedule, progress
         self._state = state
+        self._norms = {}  # (way, rounding) -> `finish.Norms`, as needed
 
     def end_epoch(self, phase, step, is_over):
         """At the end of an epoch, before it is evaluated.
@@ -66,16 +65,21 @@ class Adjuster:
         Args:
             what: for the progress bar.
             step: the next global step.
-            way: as for `finish.reestimate_norms`.
+            way: as for `finish.Norms`.
         """
         steps = range(step, step + self._schedule.norm_batches)
         self._progress.start(what, len(steps), 0)
         self._measure(steps, way, lambda: self._progress.update({}))
 
     def _measure(self, steps, way="gated", advance=lambda: None):
+        # What is compiled rounds as it did then.
+        rounding = self._deployed.rounding
+        kind = way, rounding and rounding.mode
+        if kind not in self._norms:
+            self._norms[kind] = finish.Norms(self._deployed, way)
         self._deployed.copy_from(self._network)
-        finish.measure_norms(
-            self._deployed, self._dataset, self._sampler, steps, advance, way)
+        self._norms[kind].measure_at(
+            steps, self._dataset, self._sampler, advance)
         self._network.copy_from(self._deployed)
 
     def round(self, find):

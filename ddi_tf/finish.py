@@ -4,9 +4,10 @@ answers that are as sure as they are right.
 With the weights as they are, statistics that were averaged while the gates
 still moved are measured anew, and the gates are shifted by what is then missing
 to the target. Both after the last step, and on the way after every epoch; the
-shift from the end of the skip phase on: gates that closed for every image are saturated, no
-gradient opens them again, and the weights would recover at a cost below the
-target (ResNet14, CIFAR-10: 0.27 for 0.30, all through the restore phase).
+shift from the end of the skip phase on: gates that closed for every image are
+saturated, no gradient opens them again, and the weights would recover at a cost
+below the target (ResNet14, CIFAR-10: 0.27 for 0.30, all through the restore
+phase).
 """
 
 import contextlib
@@ -51,63 +52,72 @@ def batches(feed, steps, dataset, advance):
         advance()
 
 
-def measure_norms(network, dataset, sampler, steps, advance, way="gated"):
-    """`reestimate_norms` on what `sampler` draws for global steps.
-
-    Args:
-        network: as for `reestimate_norms`.
-        dataset: `data.Dataset`; its training images are taken.
-        sampler: `data.Sampler`.
-        steps, advance: as for `batches`.
-        way: as for `reestimate_norms`.
-    """
-    with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
-        reestimate_norms(
-            network, batches(feed, steps, dataset, advance), way)
-
-
-def reestimate_norms(network, batches, way="gated", parts=None):
-    """Replaces every moving mean and variance by their mean over `batches`.
+class Norms:
+    """Measures the batch norms of a network; compiled once.
 
     Running averages follow weights that have since moved, and gates that have
     since closed (as "precise batch norm", arXiv:2105.07576, Section 3).
 
     Args:
         network: `network.Network`; only its batch norms change.
-        batches: iterable of [B, H, W, 3] float, scaled and augmented as in
-            training; empty: nothing changes.
         way: "gated": the gates decide; "open": all runs, the gates are not
             asked; "base": nor are the exits. Only the batch norms of what is
             asked change.
         parts: layers whose batch norms change; None: of all that are asked.
     """
-    forward, asked = _way(network, way)
-    norms = _norms(asked if parts is None else parts)
-    # The forward moves them all.
-    kept = [(variable, tf.identity(variable)) for norm in _norms(asked)
-            for variable in (norm.moving_mean, norm.moving_variance)]
-    # From 0, one update leaves (1 - momentum) times the batch's own.
-    moving = [(variable, 1 - norm.momentum) for norm in norms
-              for variable in (norm.moving_mean, norm.moving_variance)]
-    sums = [tf.Variable(tf.zeros_like(variable)) for variable, _ in moving]
 
-    @tf.function(reduce_retracing=True)
-    def add(images):
-        for variable, _ in moving:
-            variable.assign(tf.zeros_like(variable))
-        forward(images, training=True)
-        for total, (variable, share) in zip(sums, moving):
-            total.assign_add(variable / share)
+    def __init__(self, network, way="gated", parts=None):
+        forward, asked = _way(network, way)
+        norms = _norms(asked if parts is None else parts)
+        # The forward moves them all.
+        self._moved = [variable for norm in _norms(asked) for variable in (
+            norm.moving_mean, norm.moving_variance)]
+        # From 0, one update leaves (1 - momentum) times the batch's own.
+        moving = [(variable, 1 - norm.momentum) for norm in norms
+                  for variable in (norm.moving_mean, norm.moving_variance)]
+        self._means = [(variable, tf.Variable(tf.zeros_like(variable)))
+                       for variable, _ in moving]
 
-    count = 0
-    for images in batches:
-        add(images)
-        count += 1
-    for variable, value in kept:
-        variable.assign(value)
-    if count:
-        for total, (variable, _) in zip(sums, moving):
-            variable.assign(total / count)
+        @tf.function(reduce_retracing=True)
+        def add(images):
+            for variable, _ in moving:
+                variable.assign(tf.zeros_like(variable))
+            forward(images, training=True)
+            for (_, total), (variable, share) in zip(self._means, moving):
+                total.assign_add(variable / share)
+
+        self._add = add
+
+    def measure(self, batches):
+        """Replaces every moving mean and variance by their mean over batches.
+
+        Args:
+            batches: iterable of [B, H, W, 3] float, scaled and augmented as in
+                training; empty: nothing changes.
+        """
+        kept = [tf.identity(variable) for variable in self._moved]
+        for _, total in self._means:
+            total.assign(tf.zeros_like(total))
+        count = 0
+        for images in batches:
+            self._add(images)
+            count += 1
+        for variable, value in zip(self._moved, kept):
+            variable.assign(value)
+        if count:
+            for variable, total in self._means:
+                variable.assign(total / count)
+
+    def measure_at(self, steps, dataset, sampler, advance=lambda: None):
+        """`measure` on what `sampler` draws for global steps.
+
+        Args:
+            steps, advance: as for `batches`.
+            dataset: `data.Dataset`; its training images are taken.
+            sampler: `data.Sampler`.
+        """
+        with contextlib.closing(feed_lib.make(dataset.train, sampler)) as feed:
+            self.measure(batches(feed, steps, dataset, advance))
 
 
 def _norms(parts):

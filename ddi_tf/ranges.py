@@ -144,9 +144,9 @@ def _revive(network, scaling, images):
     if unused := [conv for block in network.blocks
                   if block.name not in walk.run_blocks
                   for conv in block.residual]:
-        finish.reestimate_norms(network, (
+        finish.Norms(network, "open", unused).measure(
             data.normalize(images[start:start + _BATCH_SIZE], scaling)
-            for start in range(0, len(images), _BATCH_SIZE)), "open", unused)
+            for start in range(0, len(images), _BATCH_SIZE))
 
 
 def _observe(network, scaling, images):

@@ -145,9 +145,8 @@ def _measure_norms(network, dataset, schedule):
         dataset.flip, dataset.crop)
     with progress.bar("batch norm, gates open",
                       schedule["norm_batches"]) as advance:
-        finish.measure_norms(
-            network, dataset, sampler, range(schedule["norm_batches"]),
-            advance, "open")
+        finish.Norms(network, "open").measure_at(
+            range(schedule["norm_batches"]), dataset, sampler, advance)
 
 
 def _most_and_least(traced):

@@ -14,10 +14,14 @@ from typing import Optional
 
 from device import bundle_check
 from device import errors
+from device import regular_file
 from device import typed_json
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
+
+# A hundred times the largest network's; what reads it has little memory.
+_MOST_BYTES = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,26 +203,16 @@ def load(folder):
     """
     folder = pathlib.Path(folder)
     path = folder / MANIFEST
-    values = _read_json(path)
-    version = values.get("format_version")
-    if version != FORMAT_VERSION:
-        raise errors.BundleError(
-            f"{path}: format version {version}, but this reader knows "
-            f"{FORMAT_VERSION}. Export again with this version, or install the "
-            "version that wrote it.")
-    expected = values.pop("checksum", None)
-    if expected != checksum(values):
-        raise errors.BundleError(
-            f"{path}: its contents do not match its checksum; it was edited or "
-            "damaged. Copy the bundle again, or export again.")
     try:
-        manifest = typed_json.parse(Manifest, values)
-    except typed_json.TypedJsonError as error:
-        raise errors.BundleError(f"{path}: {error}. Export again.") from None
+        manifest, found_checksum = _read(path)
+    except RecursionError:
+        raise errors.BundleError(
+            f"{path}: cannot be read (nested too deeply). Copy the bundle "
+            "again, or export again.") from None
     bundle_check.check(path, manifest)
     contents = {graph.name: bundle_check.verified_content(folder, graph)
                 for graph in manifest.graphs}
-    return Bundle(folder, manifest, contents, expected)
+    return Bundle(folder, manifest, contents, found_checksum)
 
 
 def checksum(values):
@@ -253,15 +247,35 @@ def _values(manifest):
     return json.loads(json.dumps(dataclasses.asdict(manifest)))
 
 
+def _read(path):
+    """(`Manifest`, its checksum) of manifest.json."""
+    values = _read_json(path)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise errors.BundleError(
+            f"{path}: format version {version!r:.80}, but this reader knows "
+            f"{FORMAT_VERSION}. Export again with this version, or install the "
+            "version that wrote it.")
+    expected = values.pop("checksum", None)
+    if expected != checksum(values):
+        raise errors.BundleError(
+            f"{path}: its contents do not match its checksum; it was edited or "
+            "damaged. Copy the bundle again, or export again.")
+    try:
+        return typed_json.parse(Manifest, values), expected
+    except typed_json.TypedJsonError as error:
+        raise errors.BundleError(f"{path}: {error}. Export again.") from None
+
+
 def _read_json(path):
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(regular_file.read(path, _MOST_BYTES).decode())
     except FileNotFoundError:
         raise errors.BundleError(
             f"{path.parent} is not a bundle: it has no {MANIFEST}. Give the "
             "folder that `python -m converters.export --output=...` wrote."
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise errors.BundleError(
             f"{path}: cannot be read as JSON ({error}). Copy the bundle again, "
             "or export again.") from None

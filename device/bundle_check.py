@@ -1,10 +1,13 @@
 """Whether a manifest is consistent and its files are the ones it names."""
 
+import collections
 import hashlib
+import os
 import pathlib
 
 from device import errors
 from device import quantization
+from device import regular_file
 
 # What graphs compute with: all in float32; weights kept as float16 or int8;
 # features in int8 too.
@@ -12,6 +15,16 @@ NUMBERS = ("none", "float16", "dynamic", "int8")
 
 # Far more than any block has channels.
 _MOST_GROUPS = 1 << 16
+
+# Sums of costs up to here are exact, as whole numbers and as floats.
+_HIGHEST_COST = 1 << 53
+
+# Of a flatbuffer: its offsets are signed 32-bit numbers.
+_MOST_BYTES = (1 << 31) - 1
+
+# Of a pixel's scaling, far from what 0 to 255 needs: within them float32
+# neither overflows nor divides by zero.
+_SMALLEST_STD, _LARGEST_SCALING = 1e-6, 1e6
 
 # What may stand where in a plan.
 ROLES = ("stem", "layer_gate", "channel_gate", "block", "skip", "exit", "head")
@@ -34,18 +47,21 @@ def verified_content(folder, graph):
     """The bytes of `graph`'s file. Raises BundleError for any others."""
     path = _inside(folder, graph.file)
     try:
-        content = path.read_bytes()
+        with regular_file.open_(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            # Another file may be larger than memory.
+            content = file.read() if size == graph.bytes else b""
     except OSError as error:
         raise errors.BundleError(
-            f"{path}: cannot be read ({error.strerror}). Copy the bundle "
-            "again, or export again.") from None
+            f"{path}: cannot be read ({error.strerror or error}). Copy the "
+            "bundle again, or export again.") from None
     found = hashlib.sha256(content).hexdigest()
-    if found != graph.sha256:
+    if found != graph.sha256 or size != graph.bytes:
         raise errors.BundleError(
             f"{path}: expected {graph.bytes} bytes of sha256 "
-            f"{graph.sha256[:12]}..., found {len(content)} bytes of "
-            f"{found[:12]}...: the file was edited, swapped or cut short. Copy "
-            "the bundle again, or export again.")
+            f"{graph.sha256[:12]}..., found {size} bytes of "
+            f"{found[:12] if content else 'another'}...: the file was edited, "
+            "swapped or cut short. Copy the bundle again, or export again.")
     return content
 
 
@@ -77,19 +93,12 @@ class _Checker:
         self._require_unique((p.name for p in manifest.operating_points),
                              "names of operating points")
         for graph in manifest.graphs:
-            self._require(
-                graph.role in ROLES and graph.macs >= 0
-                and graph.energy_nj >= 0 and graph.inputs
-                and graph.outputs, f"graph {graph.name} is malformed")
+            self._graph_values(graph)
             self._tensors(graph)
-        self._require(manifest.base_macs > 0, "base_macs: expected a positive "
-                      f"number, found {manifest.base_macs}")
         self._require(
-            len(manifest.input.shape) == 3
-            and len(manifest.input.mean) == manifest.input.shape[-1]
-            and len(manifest.input.std) == manifest.input.shape[-1]
-            and all(value > 0 for value in manifest.input.std),
-            "the input's shape, mean and std do not fit together")
+            0 < manifest.base_macs <= _HIGHEST_COST, "base_macs: expected 1 to "
+            f"{_HIGHEST_COST}, found {manifest.base_macs}")
+        self._input(manifest.input)
         self._numbers(manifest.numbers)
         features = self._stem(manifest.plan.stem)
         self._require_unique(
@@ -104,6 +113,24 @@ class _Checker:
                 step.skip, *(variant.graph for variant in step.variants))
              if name is not None), "graphs of blocks")
         self._points()
+
+    def _graph_values(self, graph):
+        self._require(
+            graph.role in ROLES and 0 <= graph.macs <= _HIGHEST_COST
+            and 0 <= graph.energy_nj <= _HIGHEST_COST
+            and 0 < graph.bytes <= _MOST_BYTES and graph.inputs
+            and graph.outputs, f"graph {graph.name} is malformed")
+
+    def _input(self, settings):
+        channels = settings.shape[-1:]
+        self._require(
+            len(settings.shape) == 3
+            and channels == (len(settings.mean),) == (len(settings.std),)
+            and all(abs(mean) <= _LARGEST_SCALING for mean in settings.mean)
+            and all(_SMALLEST_STD <= std <= _LARGEST_SCALING
+                    for std in settings.std),
+            "the input's shape, mean and std do not fit together, or scale "
+            f"beyond float32: {settings}")
 
     def _tensors(self, graph):
         for tensor in (*graph.inputs, *graph.outputs):
@@ -194,10 +221,10 @@ class _Checker:
                           f"and a state, found outputs {shapes}")
             state = graph.outputs[1]
             self._state = self._state or state
-            self._require(state.dtype == "float32" and shapes[1]
-                          == self._state.shape, f"graph {graph.name}: expected "
-                          f"a float32 state of shape {self._state.shape}, found "
-                          f"{state.dtype} of {shapes[1]}")
+            self._require(
+                state.dtype == "float32" and shapes[1] == self._state.shape,
+                f"graph {graph.name}: expected a float32 state of shape "
+                f"{self._state.shape}, found {state.dtype} of {shapes[1]}")
             self._graph(step.layer_gate, "layer_gate", features,
                         self._state.shape)
         if step.channel_gate is not None:
@@ -253,10 +280,16 @@ class _Checker:
                 and all(t is None or t >= 0 for t in point.thresholds),
                 f"operating point {point.name}: expected {exits} thresholds "
                 f"(nats >= 0, or null), found {list(point.thresholds)}")
+            self._require(
+                0 <= point.tune_accuracy <= 1
+                and 0 <= point.tune_mean_macs <= _HIGHEST_COST,
+                f"operating point {point.name}: expected an accuracy from 0 to "
+                f"1 and mean MACs from 0 to {_HIGHEST_COST}, found "
+                f"{point.tune_accuracy} and {point.tune_mean_macs}")
 
     def _require_unique(self, names, what):
-        names = list(names)
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in collections.Counter(
+            names).items() if count > 1)
         self._require(not twice, f"{what} are not unique: {twice}")
 
     def _require(self, condition, message):

@@ -1,8 +1,24 @@
 """Errors of the device package; each says what, where, and the remedy."""
 
 
+# Characters of a message: some lines of a terminal.
+_LONGEST = 1500
+
+
 class DeviceError(Exception):
-    """Root of every error that `device` raises at a user."""
+    """Root of every error that `device` raises at a user.
+
+    Its message is one printable line, whatever it quotes: names of files and
+    values in them may hold line ends, control characters or megabytes.
+    """
+
+    def __init__(self, message):
+        # The remedy stands at the end.
+        if len(message) > _LONGEST:
+            message = f"{message[:_LONGEST - 300]} ... {message[-300:]}"
+        super().__init__("".join(
+            character if character.isprintable() else ascii(character)[1:-1]
+            for character in message))
 
 
 class BundleError(DeviceError):
@@ -29,6 +45,10 @@ class ProfileError(DeviceError):
     """A profile that is damaged, of another bundle, or cannot be written."""
 
 
+class TracesError(DeviceError):
+    """Recorded traces that are damaged, or of another network."""
+
+
 class PowerError(DeviceError):
     """A source of battery readings that is not there, or talks nonsense."""
 
@@ -38,7 +58,7 @@ class InputError(DeviceError):
 
 
 class OutputError(DeviceError):
-    """Answers that cannot be written."""
+    """Answers, or what is told about them, that cannot be written."""
 
 
 class StateError(DeviceError):

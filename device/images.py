@@ -1,6 +1,8 @@
 """Images from a folder, a file or an .npz, one at a time; bad ones reported."""
 
+import contextlib
 import itertools
+import os
 import pathlib
 from typing import NamedTuple, Optional, Union
 
@@ -8,8 +10,15 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from device import errors
+from device import regular_file
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+
+# Of Pillow's formats; for others it starts programs, or reads for long.
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+
+# What an .npz may unpack to; it is held in memory.
+_MOST_BYTES = 1 << 30
 
 # Modes of more than 8 bits per channel, which would lose what they hold.
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -61,10 +70,19 @@ class Source:
         return len(self._items)
 
     def __iter__(self):
-        for name, image, label in self._items:
-            if isinstance(image, pathlib.Path):
-                image = _decode(image, self._shape)
-            yield Item(name, image, label)
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index):
+        """The `Item` at a place; only now is its file read."""
+        name, image, label = self._items[index]
+        if isinstance(image, pathlib.Path):
+            image = decode(image, self._shape, image)
+        return Item(name, image, label)
+
+    @property
+    def names(self):
+        """Names of the items, in order."""
+        return [name for name, _, _ in self._items]
 
 
 def first(path, shape, count):
@@ -89,35 +107,55 @@ def first(path, shape, count):
         if isinstance(item.image, errors.ImageError):
             raise item.image
         if item.image.shape != shape:
-            raise errors.ImageError(
-                f"{item.name}: expected an image of shape {list(shape)}, found "
-                f"{list(item.image.shape)}. Crop or scale it to the size the "
-                "network was trained on.")
+            raise _other_shape(item.name, shape, item.image.shape)
         found.append(item.image)
     return found
 
 
-def _decode(path, shape):
-    """[H, W, 3] uint8, or the ImageError that says what is wrong."""
+def decode(file, shape, where):
+    """One image.
+
+    Args:
+        file: a path, or an open binary file.
+        shape: (height, width, 3) that it must have; None: any.
+        where: its name, for messages.
+
+    Returns:
+        [H, W, 3] uint8, or the ImageError that says what is wrong.
+    """
     try:
-        with Image.open(path) as image:
+        with _opened(file) as content, Image.open(
+                content, formats=FORMATS) as image:
             if (mode := _deep_mode(image)) is not None:
                 return errors.ImageError(
-                    f"{path}: expected 8 bits per channel, found mode "
+                    f"{where}: expected 8 bits per channel, found mode "
                     f"{mode}. Convert it to 8-bit RGB.")
             # A camera may say that its picture lies on its side.
             if shape and sorted(image.size) != sorted(shape[:2]):
-                return errors.ImageError(
-                    f"{path}: expected an image of shape {list(shape)}, found "
-                    f"[{image.size[1]}, {image.size[0]}, 3]. Crop or scale it "
-                    "to the size the network was trained on.")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError,
-            Image.DecompressionBombError) as error:
+                return _other_shape(where, shape, (*image.size[::-1], 3))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            if shape and upright.size != shape[1::-1]:
+                return _other_shape(where, shape, (*upright.size[::-1], 3))
+            return np.asarray(upright)
+    except Exception as error:  # broken images raise a dozen different types
         reason = ("not an image, or cut short" if isinstance(
             error, UnidentifiedImageError) else error)
         return errors.ImageError(
-            f"{path}: cannot be decoded ({reason}). Replace the file.")
+            f"{where}: cannot be decoded ({reason}). Replace the file.")
+
+
+def _opened(file):
+    """A path's file, or the file itself, which its owner closes."""
+    if isinstance(file, (str, os.PathLike)):
+        return regular_file.open_(file)
+    return contextlib.nullcontext(file)
+
+
+def _other_shape(where, shape, found):
+    return errors.ImageError(
+        f"{where}: expected an image of shape {list(shape)}, found "
+        f"{list(found)}. Crop or scale it to the size the network was trained "
+        "on.")
 
 
 def _deep_mode(image):
@@ -133,9 +171,14 @@ def _deep_mode(image):
 def _npz_items(path):
     """[(name, image, label or None)] of an .npz."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images = arrays["images"]
-            labels = arrays["labels"] if "labels" in arrays else None
+        with regular_file.open_(path) as file, np.load(
+                file, allow_pickle=False) as arrays:
+            unpacked = sum(info.file_size for info in arrays.zip.infolist())
+            if unpacked > _MOST_BYTES:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes, more than "
+                                 f"{_MOST_BYTES:,}")
+            images = _array(arrays, "images")
+            labels = _array(arrays, "labels") if "labels" in arrays else None
     except KeyError:
         raise errors.ImageError(
             f"{path}: expected an array called `images` [N, H, W, 3] uint8, "
@@ -156,3 +199,11 @@ def _npz_items(path):
     return [(f"{path.name}[{index}]", image,
              None if labels is None else int(labels[index]))
             for index, image in enumerate(images)]
+
+
+def _array(arrays, name):
+    """An array of an .npz; raises ValueError for another file in it."""
+    array = arrays[name]
+    if not isinstance(array, np.ndarray):  # numpy returns the file's bytes
+        raise ValueError(f"`{name}` is no array")
+    return array

@@ -1,40 +1,80 @@
-"""Classifies images with a bundle: one JSON line per image, then a summary.
+"""Classifies images with a bundle, one record each, for a minute or for months.
 
     python -m device.run --bundle=BUNDLE --input=FOLDER_OR_NPZ
+    python -m device.run --bundle=BUNDLE --input=camera --output=answers.db \\
+        --state=state.json --power=max17048 --battery_wh=37 --runtime_hours=48
 """
 
+import contextlib
 import json
+import signal
 import sys
 
 from absl import app
 from absl import flags
-from rich.console import Console
-from rich.progress import Progress
 
-from device import budget
+from device import budget_flags
 from device import bundle as bundle_lib
 from device import controller as controller_lib
 from device import errors
-from device import images
+from device import interruption
+from device import loop as loop_lib
+from device import metrics
+from device import notify
+from device import own_profile
+from device import progress
+from device import run_memory
 from device import runtime
+from device import state as state_lib
+from device import status
 from device import summary as summary_lib
+from device import view
+from device import whole_file
+from device.inputs import opening as input_opening
+from device.outputs import opening as output_opening
 
 _BUNDLE = flags.DEFINE_string(
     "bundle", None, "Folder that `python -m converters.export` wrote.",
     required=True)
 _INPUT = flags.DEFINE_string(
-    "input", None, "Folder of images, one image, or an .npz with `images` "
-    "[N, H, W, 3] uint8 and, if known, `labels` [N].", required=True)
-_POINT = flags.DEFINE_string(
-    "operating_point", "default", "Exit thresholds of the bundle to use.")
-_THRESHOLDS = flags.DEFINE_list(
-    "thresholds", None, "Entropy in nats per exit, `off` for an exit that is "
-    "not used; a single `off` for all. Instead of --operating_point.")
+    "input", None, f"Images: {input_opening.FORMS}.", required=True)
+_CAMERA_FPS = flags.DEFINE_float(
+    "camera_fps", None, "Frames per second of a camera at most; 0: no limit.",
+    lower_bound=0)
+_WATCH_DELETE = flags.DEFINE_bool(
+    "watch_delete", False, "Delete the images of a watched folder when they "
+    "are answered; otherwise they are moved into its folder `done`.")
+_OUTPUT = flags.DEFINE_string(
+    "output", "-", f"Answers: {output_opening.FORMS}.")
+_OUTPUT_MAX_MB = flags.DEFINE_float(
+    "output_max_mb", None, "Megabytes after which a file of answers is "
+    "rotated.", lower_bound=0)
+_OUTPUT_KEEP = flags.DEFINE_integer(
+    "output_keep", 5, "Rotated files that are kept.", lower_bound=1)
+_STATE = flags.DEFINE_string(
+    "state", None, "File that remembers the run: the same command goes on "
+    "where it ended, also after a power cut.")
 _MAX_MACS = flags.DEFINE_integer(
     "max_macs", None, "Hard budget: MACs that no image may pass.",
     lower_bound=0)
+_MAX_ENERGY = flags.DEFINE_float(
+    "max_energy_mj", None, "Hard budget: modelled millijoules that no image "
+    "may pass.", lower_bound=0)
+_DEADLINE = flags.DEFINE_float(
+    "deadline_ms", None, "When an answer is due; needs a profile of this "
+    "machine. Late answers are counted.", lower_bound=0)
+_PROFILE = flags.DEFINE_string(
+    "profile", None, "File that `python -m device.profile` wrote. Default: the "
+    "one beside the bundle, if any.")
+_FORCE_PROFILE = flags.DEFINE_bool(
+    "force_profile", False, "Take the profile of another machine.")
 _THREADS = flags.DEFINE_integer(
     "threads", 1, "Threads of the interpreter.", lower_bound=1)
+_VIEW = flags.DEFINE_bool(
+    "view", False, "Show the run live, on the terminal of standard error.")
+_METRICS = flags.DEFINE_string(
+    "metrics", None, "Serve numbers for Prometheus at this PORT of 127.0.0.1, "
+    "or at HOST:PORT.")
 _SUMMARY = flags.DEFINE_string(
     "summary", None, "File for the summary as JSON; it is always printed.")
 
@@ -43,94 +83,108 @@ def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     try:
-        failed = _run()
+        summary, received = _run()
     except (errors.DeviceError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nstopped; the lines above are complete.")
-    if failed:
-        sys.exit(f"error: {failed} of the images could not be classified; "
-                 "their lines say why.")
+        sys.exit("\nstopped at once; the last answers may be missing.")
+    if received == signal.SIGINT:
+        print("stopped; every answer was written.", file=sys.stderr)
+        sys.exit(128 + received)
+    # A service that is asked to end has ended well.
+    if summary.failed and received is None:
+        sys.exit(f"error: {summary.failed:,} of the images could not be "
+                 "classified; their lines say why.")
 
 
 def _run():
-    """Classifies everything; returns how many images failed."""
+    """Classifies everything; (`summary.Summary`, signal that ended it or None).
+    """
     bundle = bundle_lib.load(_BUNDLE.value)
-    thresholds = _thresholds(bundle)
-    source = images.Source(_INPUT.value, bundle.manifest.input.shape)
+    if _SUMMARY.value:
+        whole_file.check_writable(_SUMMARY.value, errors.OutputError)
     summary = summary_lib.Summary(bundle)
-    with controller_lib.Controller(
-            bundle, make_graph=lambda spec, content: runtime.Graph(
-                spec, content, num_threads=_THREADS.value)) as controller:
+    # Closed in the other order: answers are written before the state that says
+    # so, and that before the input is let go.
+    with contextlib.ExitStack() as stack:
+        profile = _profile(bundle)
+        controller = stack.enter_context(controller_lib.Controller(
+            bundle, profile=profile, make_graph=lambda spec, content:
+            runtime.Graph(spec, content, num_threads=_THREADS.value)))
+        limits = status.Limits(
+            _MAX_MACS.value, _MAX_ENERGY.value, _DEADLINE.value)
         # A budget that pays for no answer is one error, not one per image.
-        budget.limit(controller.costs, _MAX_MACS.value)
-        for item in _with_progress(source):
-            line = _classify(controller, bundle, item, thresholds, summary)
-            print(json.dumps(line), flush=True)
+        controller.tariff.check(limits)
+        chooser = budget_flags.open_chooser(bundle, profile, stack, _warn)
+        source = stack.enter_context(input_opening.open_input(
+            _INPUT.value, bundle.manifest.input.shape, fps=_CAMERA_FPS.value,
+            delete=_WATCH_DELETE.value, warn=_warn))
+        interrupted = stack.enter_context(
+            interruption.Interruption(source.stop))
+        service, position = notify.Service(), run_memory.Position()
+        ticks = [service.alive]
+        if _STATE.value:
+            memory = run_memory.RunMemory(bundle, position, summary, chooser)
+            memory.recall(state_lib.load(_STATE.value, warn=_warn), _warn)
+            ticks.append(stack.enter_context(state_lib.Saver(
+                _STATE.value, memory.collect, warn=_warn)).tick)
+        output = stack.enter_context(output_opening.open_output(
+            _OUTPUT.value, going_on=bool(_STATE.value),
+            max_mb=_OUTPUT_MAX_MB.value, keep=_OUTPUT_KEEP.value, warn=_warn))
+        position.take(output.last)
+        if position.image is not None:
+            source.start(after=position.image)
+        loop = loop_lib.Loop(
+            bundle, controller, chooser, limits, summary, output, position,
+            warn=_warn, observers=_observers(bundle, source, stack),
+            ticks=ticks)
+        service.ready()
+        loop.run(source)
+        service.stopping()
     summary.print(sys.stderr)
     if _SUMMARY.value:
-        with open(_SUMMARY.value, "w", encoding="utf-8") as file:
-            json.dump(summary.values(), file, indent=1)
-    return summary.failed
+        whole_file.write(_SUMMARY.value, json.dumps(
+            summary.values(), indent=1), errors.OutputError)
+    return summary, interrupted.received
 
 
-def _classify(controller, bundle, item, thresholds, summary):
-    """The JSON line of one image."""
-    try:
-        if isinstance(item.image, errors.ImageError):
-            raise item.image
-        answer = controller.classify(
-            item.image, thresholds=thresholds, max_macs=_MAX_MACS.value)
-    except errors.ImageError as error:
-        summary.failed += 1
-        print(f"{item.name}: {error}", file=sys.stderr)
-        return {"image": item.name, "error": str(error)}
-    summary.add(answer, item.label)
-    steps = bundle.manifest.plan.steps
-    return {
-        "image": item.name,
-        "label": bundle.manifest.labels[answer.label],
-        "probability": round(float(answer.probabilities[answer.label]), 5),
-        "exit": answer.exit,
-        "entropy": round(answer.entropy, 5),
-        "blocks_run": {step.name: groups
-                       for step, groups in zip(steps, answer.path) if groups},
-        "macs": answer.macs,
-        "latency_ms": round(answer.latency_ms, 3)}
-
-
-def _thresholds(bundle):
-    """One threshold or None per exit, from the flags."""
-    if _THRESHOLDS.value is None:
-        if not bundle.exits:
-            return None
-        return bundle.operating_point(_POINT.value).thresholds
-    if _THRESHOLDS.value == ["off"]:
+def _profile(bundle):
+    """The `profile.Profile` of this machine; None where none is needed."""
+    is_needed = _DEADLINE.value is not None or _PROFILE.value
+    if not is_needed and not (
+            budget_flags.follows_battery() and own_profile.find(bundle)):
         return None
     try:
-        values = [None if text == "off" else float(text)
-                  for text in _THRESHOLDS.value]
-    except ValueError as error:
-        raise errors.ThresholdError(
-            f"--thresholds needs numbers or `off`: {error}.") from None
-    if bad := [v for v in values if v is not None and not v >= 0]:
-        raise errors.ThresholdError(
-            f"a threshold is an entropy in nats, 0 or more. Received: {bad[0]}")
-    if len(values) != len(bundle.exits):
-        raise errors.ThresholdError(
-            f"--thresholds needs {len(bundle.exits)} values, one per exit "
-            f"({', '.join(bundle.exits)}), found {len(values)}.")
-    return values
+        found = own_profile.for_budgets(
+            bundle, _PROFILE.value, threads=_THREADS.value,
+            forced=_FORCE_PROFILE.value)
+    except errors.ProfileError as error:
+        if is_needed:
+            raise
+        _warn(f"{error} Without it, what images cost is found out.")
+        return None
+    for text in found.warnings:
+        _warn(text)
+    return found.profile
 
 
-def _with_progress(source):
-    """The source's items, with a bar on a terminal's standard error."""
-    console = Console(stderr=True)
-    # Lines on the same terminal are progress enough.
-    hidden = not console.is_terminal or sys.stdout.isatty()
-    with Progress(console=console, disable=hidden) as progress:
-        yield from progress.track(source, total=len(source),
-                                  description="classifying")
+def _observers(bundle, source, stack):
+    """Who is told of every image."""
+    found = []
+    if _METRICS.value:
+        found.append(stack.enter_context(
+            metrics.Metrics(bundle, _METRICS.value)))
+        print(f"metrics at {found[0].url}", file=sys.stderr)
+    if _VIEW.value:
+        found.append(stack.enter_context(view.View(bundle.manifest)))
+    elif source.total is not None and not sys.stdout.isatty():
+        # Lines on the same terminal would be progress enough.
+        found.append(stack.enter_context(progress.Bar(source.total)))
+    return found
+
+
+def _warn(text):
+    print(f"warning: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """JSON values into frozen dataclasses, with the place of the first mistake."""
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -40,13 +41,19 @@ def parse(kind, value, where="the manifest"):
 
 def _parse_dataclass(kind, value, where):
     _expect(isinstance(value, dict), "an object", value, where)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     if missing := sorted(set(hints) - set(value)):
         raise TypedJsonError(f"{where} lacks {', '.join(missing)}")
     if unknown := sorted(set(value) - set(hints)):
         raise TypedJsonError(f"{where} has unknown {', '.join(unknown)}")
     return kind(**{name: parse(hint, value[name], f"{where}.{name}")
                    for name, hint in hints.items()})
+
+
+@functools.cache
+def _hints(kind):
+    """Field -> type of a dataclass; found once, since it is slow."""
+    return typing.get_type_hints(kind)
 
 
 def _parse_scalar(kind, value, where):
@@ -57,6 +64,8 @@ def _parse_scalar(kind, value, where):
         return float(value)
     # bool is a subclass of int, and `true` is no count.
     _expect(type(value) is kind, kind.__name__, value, where)
+    if kind is str:
+        _expect(_is_text(value), "text", value, where)
     return value
 
 
@@ -65,6 +74,15 @@ def _is_finite_float(value):
         return type(value) in (int, float) and math.isfinite(value)
     except OverflowError:  # a whole number beyond every float
         return False
+
+
+def _is_text(value):
+    """Whether a string can be written: JSON may spell half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _expect(condition, expected, value, where):

@@ -1,1 +1,1 @@
-"""Where images come from: folders and files, a stream, a folder that is watched, a camera."""
+"""Where images come from: files, a stream, a watched folder, a camera."""

@@ -68,7 +68,7 @@ class ReestimateNormsTest(tf.test.TestCase, parameterized.TestCase):
             variable.assign(value)
 
     def _measured(self, batches):
-        finish.reestimate_norms(self.net, batches)
+        finish.Norms(self.net).measure(batches)
         return _statistics(self.net)
 
     @parameterized.parameters(0.9, 0.99, 0.5)
@@ -146,7 +146,7 @@ class WaysTest(tf.test.TestCase, parameterized.TestCase):
         self.addCleanup(tf.config.run_functions_eagerly, False)
         net = _build()
         before = {v.ref(): v.numpy() for v in net.variables}
-        finish.reestimate_norms(net, [_images(4)], way)
+        finish.Norms(net, way).measure([_images(4)])
 
         def part(name):
             return next(kind for kind in ("gate", "exit", "stem", "stage")
@@ -160,9 +160,9 @@ class WaysTest(tf.test.TestCase, parameterized.TestCase):
         tf.config.run_functions_eagerly(True)
         self.addCleanup(tf.config.run_functions_eagerly, False)
         net, images = _build(), _images(8)
-        finish.reestimate_norms(net, [images], "base")
+        finish.Norms(net, "base").measure([images])
         base = [v.numpy() for part in net.blocks for v in part.variables]
-        finish.reestimate_norms(net, [images], "open")
+        finish.Norms(net, "open").measure([images])
         for ours, value in zip(
                 [v for part in net.blocks for v in part.variables], base):
             self.assertAllClose(ours, value, rtol=1e-4, atol=1e-5)
@@ -318,7 +318,7 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_small_network_is_brought_to_what_a_shift_is_known_to_cost(
             self, known):
         net, images = _build(unsure=10), _images(32)
-        finish.reestimate_norms(net, [images])
+        finish.Norms(net).measure([images])
 
         @tf.function
         def mean_cost():

@@ -186,8 +186,10 @@ class WholeRunTest(_TrainerTest):
                 ours["tune_mean_macs"], theirs["tune_mean_macs"])
             self.assertEqual(ours["tune_accuracy"], theirs["tune_accuracy"])
 
-    def test_no_draw_is_used_twice(self):
-        self.assertEqual(self.draws, list(range(16 + 3)))
+    def test_norms_are_measured_on_the_draws_that_come_next(self):
+        epochs = [[*range(start, start + 4), *range(start + 4, start + 7)]
+                  for start in range(0, 16, 4)]
+        self.assertEqual(self.draws, [*sum(epochs, []), 16, 17, 18])
 
     def test_thresholds_are_drawn_for_every_step(self):
         # Their noise grows over the skip phase; the exits phase has none.
@@ -315,15 +317,17 @@ class FinishTest(_TrainerTest):
             self.whole.metrics[-1]["tune"], looking.record(looking.look()))
 
     def test_norms_are_those_of_the_batches_after_the_last_step(self):
+        # Fewer than on the way: they are measured anew.
+        run = self._copy("fewer", norm_batches=2).to_the_end()
         batches, sampler = [], data.Sampler(64, 16, 3, True)
-        for step in (4, 5, 6):
+        for step in (4, 5):
             draw = sampler.draw(step)
             batches.append(data.normalize(crops.Shift().cut(
                 tf.constant(_dataset().train.images[draw.indices]),
                 draw.crops, draw.flips), _dataset().scaling))
         net = run_folder.RunFolder(self.trained).load_network()
-        finish.reestimate_norms(net, batches)
-        for ours, theirs in zip(self.whole.network.non_trainable_variables,
+        finish.Norms(net).measure(batches)
+        for ours, theirs in zip(run.network.non_trainable_variables,
                                 net.non_trainable_variables):
             self.assertAllClose(ours, theirs, rtol=1e-4, atol=1e-5)
         self.assertNotAllClose(net.stem.norm.moving_mean,

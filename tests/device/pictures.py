@@ -26,10 +26,11 @@ def deep_png(colour_type, size):
     kind, channels = colour_type
     header = struct.pack(">IIBBBBB", size, size, 16, kind, 0, 0, 0)
     rows = size * (b"\0" + bytes(2 * channels * size))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(
-        b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(
+        b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def _chunk(name, content):
+def chunk(name, content):
+    """Bytes of one chunk of a PNG, with its checksum."""
     return (struct.pack(">I", len(content)) + name + content
             + struct.pack(">I", zlib.crc32(name + content)))

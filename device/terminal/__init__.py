@@ -1,0 +1,1 @@
+"""The parts of the live view's one screen."""
