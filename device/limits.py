@@ -9,6 +9,9 @@ import math
 from device import budget
 from device import errors
 
+# Nobody means more; in picojoules, it is still a whole number exactly.
+_MOST = 10**15
+
 _PJ_PER_MJ = 1e9
 _NS_PER_MS = 1e6
 
@@ -98,8 +101,8 @@ class Tariff:
         """Whether every image can keep `status.Limits`.
 
         Raises:
-            BudgetError: less than the cheapest way to any answer, or a deadline
-                without a profile.
+            BudgetError: less than the cheapest way to any answer, more than
+                can be counted, or a deadline without a profile.
         """
         if limits.max_macs is not None:
             _require(limits.max_macs, self.macs.cheapest, "{:,} MACs")
@@ -148,10 +151,13 @@ class Tariff:
 
 
 def _require(value, least, unit):
-    if not value >= least:  # also what is not a number
+    smallest = f"the smallest that works is {unit.format(least)}."
+    if not abs(value) <= _MOST:  # also what is not a number
         raise errors.BudgetError(
-            f"a budget of {unit.format(value)} pays for no answer; the "
-            f"smallest that works is {unit.format(least)}.")
+            f"a budget is a number of at most {_MOST:,}; {smallest}")
+    if value < least:
+        raise errors.BudgetError(
+            f"a budget of {unit.format(value)} pays for no answer; {smallest}")
 
 
 def whole_pj(millijoules):

@@ -43,14 +43,15 @@ class Graph:
             self._interpreter = Interpreter(
                 model_content=content, num_threads=num_threads)
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            inputs = self._interpreter.get_input_details()
+            outputs = self._interpreter.get_output_details()
+        # Of a forged file its texts may be none, and its sizes anything.
+        except (ValueError, RuntimeError, MemoryError) as error:
             raise errors.BundleError(
                 f"{spec.file}: the interpreter does not accept it ({error}). "
                 "Export again, or install a newer interpreter.") from None
-        self._inputs = self._matched(
-            self._interpreter.get_input_details(), spec, "inputs")
-        self._outputs = self._matched(
-            self._interpreter.get_output_details(), spec, "outputs")
+        self._inputs = self._matched(inputs, spec, "inputs")
+        self._outputs = self._matched(outputs, spec, "outputs")
         self._kinds = spec.outputs
         # Looked up once: at 100 microseconds a graph, names cost.
         self._set = self._interpreter.set_tensor

@@ -5,11 +5,13 @@ cheapest variant that covers the wanted channels -> exit test, inside its limits
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
 from device import answers
 from device import budget
+from device import errors
 from device.plan import SKIPPED
 
 _NS_PER_MS = 1e6
@@ -112,6 +114,10 @@ class Walk:
         """The `Answer` of an exit or the head."""
         logits = self._execute(node, features).read()[0]
         probabilities, entropy = answers.softmax(logits)
+        if math.isnan(entropy):
+            raise errors.BundleError(
+                f"the graph {node.name} gives logits that are no numbers: its "
+                "weights are not what was trained. Export again.")
         return answers.Answer(
             int(probabilities.argmax()), probabilities, logits, node.name,
             entropy, *self._spent())

@@ -250,5 +250,14 @@ class LifetimeTest(absltest.TestCase):
             device.classify(IMAGE)
 
 
+class NoNumbersTest(absltest.TestCase):
+
+    def test_an_answer_that_is_no_number_is_not_given(self):
+        device, _ = fakes.open_([], {"head": [[0, math.nan, 0]]})
+        with self.assertRaisesRegex(
+                errors.BundleError, "graph head gives logits that are no num"):
+            device.classify(np.zeros(fakes.IMAGE, np.uint8))
+
+
 if __name__ == "__main__":
     absltest.main()

@@ -33,15 +33,24 @@ class CheckTest(parameterized.TestCase):
         # 100 MACs; the toys cost half a nanojoule for each.
         tariff(stem=99, head=1).check(status.Limits(100, 50e-6))
 
-    @parameterized.parameters(99, 0, -5, 99.5, math.nan)
+    @parameterized.parameters(99, 0, -5, 99.5)
     def test_less_is_refused_with_the_smallest_that_works(self, max_macs):
         with self.assertRaisesRegex(
                 errors.BudgetError,
-                r"a budget of (nan|-?[\d.]+) MACs .*the smallest that works is "
+                r"a budget of -?[\d.]+ MACs .*the smallest that works is "
                 r"1,000 MACs\."):
             tariff(stem=999, head=1).check(status.Limits(max_macs))
 
-    @parameterized.parameters(49.999e-6, 0, -1, math.nan)
+    @parameterized.product(
+        name=("max_macs", "max_energy_mj"),
+        value=(math.nan, math.inf, -math.inf, 10**400, -10**400, 1.1e15))
+    def test_what_is_no_budget_is_refused(self, name, value):
+        with self.assertRaisesRegex(
+                errors.BudgetError, "a budget is a number of at most 1,000,000,"
+                "000,000,000; the smallest that works is"):
+            tariff(BLOCKS).check(status.Limits(**{name: value}))
+
+    @parameterized.parameters(49.999e-6, 0, -1)
     def test_less_energy_is_refused_too(self, max_energy_mj):
         with self.assertRaisesRegex(
                 errors.BudgetError, r"smallest that works is 0\.000050000 mJ"):

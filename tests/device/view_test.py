@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -186,7 +187,10 @@ class TerminalTest(absltest.TestCase):
         self.resize(24, 80)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _RUN], cwd=_ROOT, stderr=theirs,
-            env={**os.environ, "TERM": "xterm-256color"})
+            # Where these are set, they are the size, and no terminal is asked.
+            env={**{name: value for name, value in os.environ.items()
+                    if name not in ("COLUMNS", "LINES")},
+                 "TERM": "xterm-256color"})
         self.addCleanup(self.process.wait)
         self.addCleanup(self.process.kill)
         os.close(theirs)
@@ -197,8 +201,9 @@ class TerminalTest(absltest.TestCase):
 
     def read_until(self, pattern):
         """Reads what is drawn until it matches."""
-        text = ""
+        text, end = "", time.monotonic() + _PATIENCE_S
         while not re.search(pattern, text):
+            self.assertLess(time.monotonic(), end, text[-2000:])
             ready, *_ = select.select([self.ours], [], [], _PATIENCE_S)
             self.assertTrue(ready, f"no {pattern} in {text[-2000:]}")
             self.read += os.read(self.ours, 65536)
