@@ -45,8 +45,8 @@ _ACTIVE_W = flags.DEFINE_float(
     "active_w", None, "Without measured energy: watts that computing adds, for "
     "the time that the profile says.")
 _ERROR = flags.DEFINE_float(
-    "model_error", 0.0, "Share by which images really draw more (below 0: "
-    "less) than the policy believes at first.")
+    "model_error_percent", 0.0, "By how much images really draw more (below "
+    "0: less) than the policy believes at first.")
 _RESOLUTION = flags.DEFINE_float(
     "resolution_percent", 1.0, "Step of the battery's gauge, percent.")
 _NOISE = flags.DEFINE_float(
@@ -114,7 +114,7 @@ def _compare(bundle):
     full = believed.images(recorded.full())
     world = simulate.World(
         _battery_wh(full), _HOURS.value, _FRAMES.value, _IDLE_W.value,
-        _ERROR.value, _SOLAR_W.value, _RESOLUTION.value / 100,
+        _ERROR.value / 100, _SOLAR_W.value, _RESOLUTION.value / 100,
         _NOISE.value / 100, _lost_hours(), _SEED.value)
     task = task_lib.Task(
         world.battery_wh, world.hours, _RESERVE.value / 100,
@@ -174,7 +174,7 @@ def _battery_wh(full):
             "capacity, or how long the base network in full would last on it.")
     if _BATTERY_WH.value is not None:
         return _BATTERY_WH.value
-    image_j = full.joules.mean() * (1.0 + _ERROR.value)
+    image_j = full.joules.mean() * (1.0 + _ERROR.value / 100)
     return float(_FULL_HOURS.value * (
         _IDLE_W.value + image_j * _FRAMES.value / 3600.0))
 
