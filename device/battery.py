@@ -56,9 +56,7 @@ class BatteryBudget:
 
     def choose(self):
         """The `bundle.OperatingPoint` for the next image."""
-        now_s = self._clock()
-        if self._planned_s is None or now_s - self._planned_s >= _PLAN_S:
-            self._plan(now_s)
+        self._plan_if_due()
         return self._mixed.choose()
 
     def spent(self, answer):
@@ -67,12 +65,14 @@ class BatteryBudget:
         self._workload.add(answer)
 
     def status(self):
-        """`status.BudgetStatus`."""
+        """`status.BudgetStatus`; the battery is read while no image comes, too.
+        """
+        self._plan_if_due()
         target_mj = self._mixed.target
         return status.BudgetStatus(
             self._mixed.status().point,
             target_mj if math.isfinite(target_mj) else None,
-            self._look and self._battery())
+            self._battery())
 
     def memory(self):
         """What was learnt, and how much of the asked time is over."""
@@ -102,6 +102,11 @@ class BatteryBudget:
         if known.runtime_hours == self._task.runtime_hours and (
                 0 <= known.elapsed_s < self._task.seconds):
             self._elapsed_s = known.elapsed_s
+
+    def _plan_if_due(self):
+        now_s = self._clock()
+        if self._planned_s is None or now_s - self._planned_s >= _PLAN_S:
+            self._plan(now_s)
 
     def _plan(self, now_s):
         """Looks at the battery, and says what the next images may cost."""

@@ -1,4 +1,6 @@
-"""The flags that say what images may cost on average, as a `choosing.Chooser`."""
+"""The flags that say what images may cost on average: a `choosing.Chooser`."""
+
+import math
 
 from absl import flags
 
@@ -69,13 +71,7 @@ def open_chooser(bundle, profile, stack, warn):
         PowerError: no such source.
         ThresholdError: thresholds that do not fit.
     """
-    given = [f"--{flag.name}" for flag in (
-        _THRESHOLDS, _MEAN_MACS, _MEAN_ENERGY, _RUNTIME_HOURS)
-        if flag.value is not None]
-    if len(given) > 1:
-        raise errors.BudgetError(
-            f"expected one way to say what images may cost, found "
-            f"{' and '.join(given)}. Give one of them.")
+    _check_flags()
     points = bundle.manifest.operating_points
     if _MEAN_MACS.value is not None:
         return mixing.Mixed(points, _MEAN_MACS.value)
@@ -84,11 +80,32 @@ def open_chooser(bundle, profile, stack, warn):
                             mixing.mj_per_mac(bundle))
     if follows_battery():
         return _battery_budget(bundle, profile, stack, warn)
-    if _POWER.value is not None:
-        raise errors.BudgetError(
-            "--power alone limits nothing. Say how long the battery must last: "
-            "--runtime_hours and --battery_wh.")
     return choosing.Fixed(_point(bundle))
+
+
+def _check_flags():
+    """Raises BudgetError for flags that exclude or need each other."""
+    given = _given(_POINT, _THRESHOLDS, _MEAN_MACS, _MEAN_ENERGY,
+                   _RUNTIME_HOURS)
+    if len(given) > 1:
+        raise errors.BudgetError(
+            f"expected one way to say what images may cost, found "
+            f"{' and '.join(given)}. Give one of them.")
+    for flag in (_MEAN_MACS, _MEAN_ENERGY):
+        if flag.value is not None and math.isnan(flag.value):
+            raise errors.BudgetError(
+                f"--{flag.name}: expected a number, found nan. Give one.")
+    alone = _given(_POWER, _POWER_LOG, _BATTERY_WH, _RESERVE, _IDLE_W,
+                   _ACTIVE_W, _FRAMES_PER_HOUR)
+    if alone and not follows_battery():
+        raise errors.BudgetError(
+            f"{alone[0]} alone limits nothing. Say how long the battery must "
+            "last: --runtime_hours, with --power and --battery_wh.")
+
+
+def _given(*flags_):
+    """Those of the flags that were given, as they are written."""
+    return [f"--{flag.name}" for flag in flags_ if flag.present]
 
 
 def _battery_budget(bundle, profile, stack, warn):

@@ -102,8 +102,8 @@ class Controller:
         started = self.clock()
         self._check(image, thresholds, forced)
         limits = status.Limits(max_macs, max_energy_mj, deadline_ms)
-        return walk.Walk(self, started, limits, thresholds, forced, ongoing).run(
-            image)
+        return walk.Walk(
+            self, started, limits, thresholds, forced, ongoing).run(image)
 
     def prepare(self, image):
         """[1, H, W, 3], float32 or int8: the stem's input for one image."""

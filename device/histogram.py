@@ -1,4 +1,4 @@
-"""How long things took, counted in buckets: of any number, in constant memory."""
+"""How long things took, counted in buckets: constant memory for any number."""
 
 import math
 

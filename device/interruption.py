@@ -6,7 +6,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While it is entered, SIGTERM and Ctrl-C call `stop`; a second one, at once.
+    """While entered, SIGTERM and Ctrl-C call `stop`; a second one ends at once.
 
     Args:
         stop: called in the signal's handler.

@@ -1,7 +1,7 @@
 """Hard budgets of one image, while it is classified: what is left of each.
 
-A limit has `costs` (`budget.Costs`, in its resource), `left()`, and `pay(node)`,
-which is called after every graph that ran.
+A limit has `costs` (`budget.Costs`, in its resource), `left()`, and
+`pay(node)`, which is called after every graph that ran.
 """
 
 import math

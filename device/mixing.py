@@ -106,7 +106,7 @@ class Mixed:
     Args:
         points: `bundle.OperatingPoint`s.
         target: mean cost per image, in units of `cost`; may be infinite.
-        cost: `answers.Answer` -> what the image cost, 0 or more.
+        cost: `macs` or `energy_mj`: of an image, 0 or more.
         unit_per_mac: what `cost` says of a MAC, roughly.
 
     Attributes:
@@ -174,13 +174,21 @@ class Mixed:
         return status.BudgetStatus(self.ladder[self._chosen].name, None, None)
 
     def memory(self):
-        """What was learnt of each point, by its name."""
-        return {point.name: [spent, seen] for point, spent, seen in zip(
-            self.ladder, self._spent, self._seen, strict=True)}
+        """What was learnt of each point, by its name, and in which cost."""
+        return {"cost": self._cost.__name__, "points": {
+            point.name: [spent, seen] for point, spent, seen in zip(
+                self.ladder, self._spent, self._seen, strict=True)}}
 
     def recall(self, memory):
-        """Takes up a `memory`; what is not of this ladder is left out."""
-        known = memory if isinstance(memory, dict) else {}
+        """Takes up a `memory`; what is not of this ladder is left out.
+
+        So is all that was learnt in another cost: MACs are no millijoules.
+        """
+        if not isinstance(memory, dict) or (
+                memory.get("cost") != self._cost.__name__):
+            return
+        known = memory.get("points")
+        known = known if isinstance(known, dict) else {}
         for index, point in enumerate(self.ladder):
             learnt = known.get(point.name)
             if _is_learnt(learnt):

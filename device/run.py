@@ -7,6 +7,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 
@@ -69,7 +70,8 @@ _PROFILE = flags.DEFINE_string(
 _FORCE_PROFILE = flags.DEFINE_bool(
     "force_profile", False, "Take the profile of another machine.")
 _THREADS = flags.DEFINE_integer(
-    "threads", 1, "Threads of the interpreter.", lower_bound=1)
+    "threads", 1, "Threads of the interpreter.", lower_bound=1,
+    upper_bound=256)
 _VIEW = flags.DEFINE_bool(
     "view", False, "Show the run live, on the terminal of standard error.")
 _METRICS = flags.DEFINE_string(
@@ -80,10 +82,11 @@ _SUMMARY = flags.DEFINE_string(
 
 
 def main(argv):
+    _open_standard_streams()
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     try:
-        summary, received = _run()
+        failed, received = _run()
     except (errors.DeviceError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -92,21 +95,21 @@ def main(argv):
         print("stopped; every answer was written.", file=sys.stderr)
         sys.exit(128 + received)
     # A service that is asked to end has ended well.
-    if summary.failed and received is None:
-        sys.exit(f"error: {summary.failed:,} of the images could not be "
+    if failed and received is None:
+        sys.exit(f"error: {failed:,} of the images could not be "
                  "classified; their lines say why.")
 
 
 def _run():
-    """Classifies everything; (`summary.Summary`, signal that ended it or None).
-    """
+    """Classifies everything; (images that failed, signal or None)."""
+    _check_flags()
     bundle = bundle_lib.load(_BUNDLE.value)
     if _SUMMARY.value:
         whole_file.check_writable(_SUMMARY.value, errors.OutputError)
     summary = summary_lib.Summary(bundle)
     # Closed in the other order: answers are written before the state that says
     # so, and that before the input is let go.
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as last, contextlib.ExitStack() as stack:
         profile = _profile(bundle)
         controller = stack.enter_context(controller_lib.Controller(
             bundle, profile=profile, make_graph=lambda spec, content:
@@ -134,18 +137,48 @@ def _run():
         position.take(output.last)
         if position.image is not None:
             source.start(after=position.image)
+            _say(f"goes on after answer {position.number:,}, of "
+                 f"{position.image}")
         loop = loop_lib.Loop(
             bundle, controller, chooser, limits, summary, output, position,
             warn=_warn, observers=_observers(bundle, source, stack),
             ticks=ticks)
+        failed_before = summary.failed  # of runs that went on from one another
+        last.callback(_conclude, summary)  # also when the input breaks
         service.ready()
         loop.run(source)
         service.stopping()
-    summary.print(sys.stderr)
+    return summary.failed - failed_before, interrupted.received
+
+
+def _conclude(summary):
     if _SUMMARY.value:
         whole_file.write(_SUMMARY.value, json.dumps(
             summary.values(), indent=1), errors.OutputError)
-    return summary, interrupted.received
+    with contextlib.suppress(OSError):
+        summary.print(sys.stderr)
+
+
+def _check_flags():
+    """Raises OutputError where something would be overwritten, or lost."""
+    for flag in (_STATE, _SUMMARY, _METRICS, _PROFILE):
+        if flag.value == "":  # as of a shell's variable that is not set
+            raise errors.OutputError(
+                f"--{flag.name}: expected a name, found none. Give one, or "
+                "leave the flag out.")
+    files = {}
+    for flag in (_INPUT, _OUTPUT, _STATE, _SUMMARY, _PROFILE):
+        if flag.value in (None, "-"):
+            continue
+        other = files.setdefault(os.path.realpath(flag.value), flag)
+        if other is not flag:
+            raise errors.OutputError(
+                f"--{other.name} and --{flag.name} are one file, "
+                f"{flag.value}. Give each its own.")
+    if _VIEW.value and _OUTPUT.value == "-" and _is_terminal(sys.stdout):
+        raise errors.OutputError(
+            "--view and the answers would write over each other on this "
+            "terminal. Send the answers elsewhere: --output=FILE.jsonl.")
 
 
 def _profile(bundle):
@@ -174,17 +207,41 @@ def _observers(bundle, source, stack):
     if _METRICS.value:
         found.append(stack.enter_context(
             metrics.Metrics(bundle, _METRICS.value)))
-        print(f"metrics at {found[0].url}", file=sys.stderr)
+        _say(f"metrics at {found[0].url}")
     if _VIEW.value:
         found.append(stack.enter_context(view.View(bundle.manifest)))
-    elif source.total is not None and not sys.stdout.isatty():
+    elif source.total is not None and not _is_terminal(sys.stdout):
         # Lines on the same terminal would be progress enough.
         found.append(stack.enter_context(progress.Bar(source.total)))
     return found
 
 
 def _warn(text):
-    print(f"warning: {text}", file=sys.stderr)
+    _say(f"warning: {text}")
+
+
+def _say(text):
+    """Tells whoever looks; a log that is full or gone must not end a run."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _is_terminal(stream):
+    """Whether it is one; None is not: the process was started without it."""
+    return stream is not None and stream.isatty()
+
+
+def _open_standard_streams():
+    """Lets those that the process was started without lead nowhere.
+
+    Else the files that are opened next take their numbers, and whatever a
+    library writes to its standard error is written into answers.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:  # print would take standard output
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
 
 
 if __name__ == "__main__":

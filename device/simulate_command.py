@@ -57,7 +57,7 @@ _SOLAR_W = flags.DEFINE_float(
     "solar_w", 0.0, "Watts of a solar panel at noon; the simulation begins at "
     "midnight.")
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "Of the images' order and the gauge's error.")
+    "seed", 0, "Of the images' order and the gauge's error.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "File for everything as JSON; replaced if it exists.")
 _PLOT = flags.DEFINE_string(
@@ -185,9 +185,11 @@ def _lost_hours():
         return None
     try:
         begin, end = map(float, _LOST.value)
+        if not 0 <= begin < end:
+            raise ValueError
     except ValueError:
         raise errors.BudgetError(
-            f"--lost_hours: expected two numbers as in 6,9, found "
+            f"--lost_hours: expected two rising numbers as in 6,9, found "
             f"{','.join(_LOST.value)}.") from None
     return begin, end
 

@@ -111,7 +111,8 @@ class Summary:
         if values["accuracy"] is not None:
             yield "accuracy", f"{100 * values['accuracy']:.2f}%"
         yield "mean MACs", f"{values['mean_macs']:,.0f}"
-        yield "  of the base network", f"{100 * values['mean_macs_of_base']:.1f}%"
+        share = values["mean_macs_of_base"]
+        yield "  of the base network", f"{100 * share:.1f}%"
         yield "largest MACs", f"{values['largest_macs']:,}"
         yield "mean energy, modelled", f"{values['mean_energy_mj']:.4g} mJ"
         yield "skip ratio (blocks passed)", f"{100 * values['skip_ratio']:.1f}%"

@@ -1,7 +1,8 @@
-"""One image's way through a plan: per block layer gate -> channel gate ->
-cheapest variant that covers the wanted channels -> exit test, inside its limits.
+"""One image's way through a plan, inside its limits.
 
-(Dual Dynamic Inference, Section 3; `device.budget` has the rule of limits.)
+Per block: layer gate -> channel gate -> cheapest variant that covers the wanted
+channels -> exit test (Dual Dynamic Inference, Section 3; the rule of limits is
+in `device.budget`).
 """
 
 import dataclasses

@@ -43,4 +43,4 @@ def open_input(text, shape, *, fps=None, delete=False, warn=logging.warning):
     if kind == "camera":
         return camera.Camera(camera_drivers.opener(text, shape), shape,
                              name=text, fps=fps, warn=warn)
-    return files.Files(text, shape)
+    return files.Files(text, shape, warn=warn)

@@ -7,6 +7,7 @@ import sys
 from device import errors
 from device.outputs import line_file
 
+
 def _encode(record):
     """The line of a record, bytes in ASCII."""
     return json.dumps(record).encode() + b"\n"
@@ -30,6 +31,9 @@ class Stdout:
     Attributes:
         last: None, since what was written cannot be read again.
         pending: 0, since nothing is kept.
+
+    Raises:
+        OutputError: the process was started without it.
     """
 
     last = None
@@ -37,6 +41,10 @@ class Stdout:
 
     def __init__(self, file=None):
         self._file = sys.stdout if file is None else file
+        if self._file is None:
+            raise errors.OutputError(
+                "standard output: is closed. Leave it open, or use "
+                "--output=FILE.jsonl.")
 
     def __enter__(self):
         return self

@@ -1,5 +1,6 @@
 """The output that a text on the command line names."""
 
+import math
 import pathlib
 
 from absl import logging
@@ -41,6 +42,10 @@ def open_output(text, *, going_on=False, max_mb=None, keep=5,
     """
     if text == "-":
         return json_lines.Stdout()
+    if max_mb is not None and not 0 < max_mb < math.inf:
+        raise errors.OutputError(
+            f"{text}: expected a largest size above 0, found {max_mb} "
+            "megabytes. Give one, or none.")
     if not going_on:
         _refuse_existing(text)
     suffix = pathlib.Path(text).suffix.lower()

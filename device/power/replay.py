@@ -135,7 +135,7 @@ def _load(path):
         raise errors.PowerError(f"{path}: cannot be read: {error}.") from error
     except _NONSENSE as error:
         raise errors.PowerError(
-            f"{path}: row {len(seconds) + 1} is not a reading: {error!r}. "
+            f"{path}: row {len(seconds) + 1} is not a reading: {error!r:.80}. "
             f"Expected seconds and any of {', '.join(_FIELDS)}.") from error
     if not seconds:
         raise errors.PowerError(f"{path}: holds no readings.")

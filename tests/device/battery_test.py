@@ -129,9 +129,6 @@ class LastsTest(parameterized.TestCase):
 
 class StatusTest(absltest.TestCase):
 
-    def test_before_the_first_image_there_is_no_battery(self):
-        self.assertIsNone(World().budget().status().battery)
-
     def test_it_tells_charge_draw_and_hours(self):
         world = World(charge=0.6)
         budget = world.budget()
@@ -223,6 +220,20 @@ class ChargerTest(absltest.TestCase):
         drain = budget.memory()["drain"]
         self.assertEqual((drain["scale"], drain["idle_w"]), (1.0, 2.0))
         self.assertAlmostEqual(drain["charge"], world.charge, delta=0.01)
+
+
+class IdleTest(absltest.TestCase):
+
+    def test_the_battery_is_told_while_no_image_comes(self):
+        world = World(charge=0.5)
+        budget = world.budget()
+        self.assertAlmostEqual(budget.status().battery.charge, 0.5)
+        for _ in range(360):  # half an hour at 2 W: a tenth of 10 Wh
+            world.now_s += 5.0
+            world.charge -= 2.0 * 5.0 / 36000
+            found = budget.status().battery
+        self.assertAlmostEqual(found.charge, 0.4, delta=0.02)
+        self.assertAlmostEqual(found.hours_asked, 0.5, delta=0.01)
 
 
 class RestartTest(parameterized.TestCase):

@@ -50,7 +50,9 @@ class OpeningTest(command_case.CommandCase):
 class FilesTest(command_case.CommandCase):
 
     def names(self, after=None, stop_after=99):
-        with files.Files(self.folder, SHAPE) as source:
+        self.warnings = []
+        with files.Files(
+                self.folder, SHAPE, warn=self.warnings.append) as source:
             if after is not None:
                 source.start(after)
             found = []
@@ -72,9 +74,12 @@ class FilesTest(command_case.CommandCase):
     def test_it_goes_on_after_the_last_answer(self):
         self.assertEqual(self.names(after="a.png"), (2, ["b.png", "c.png"]))
         self.assertEqual(self.names(after="c.png"), (0, []))
+        self.assertEqual(self.warnings, [])
 
     def test_an_answer_of_another_folder_changes_nothing(self):
         self.assertEqual(self.names(after="x.png")[0], 3)
+        self.assertIn("x.png, is not there. Begins with the first",
+                      self.warnings[0])
 
     def test_it_can_be_stopped(self):
         self.assertEqual(self.names(stop_after=2)[1], ["a.png", "b.png"])

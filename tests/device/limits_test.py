@@ -141,7 +141,8 @@ class DeadlineTest(absltest.TestCase):
         # Stem, skip and exit at 5 ms, and 1 ms beside.
         self.assertFalse(self.classify(16.0).late)
         with self.assertRaisesRegex(
-                errors.BudgetError, "15.900 ms .*smallest that works is 16.000"):
+                errors.BudgetError,
+                "15.900 ms .*smallest that works is 16.000"):
             self.classify(15.9)
 
     def test_without_a_deadline_nothing_is_late(self):

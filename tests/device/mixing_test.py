@@ -159,10 +159,19 @@ class MixedTest(parameterized.TestCase):
         None, 3, ({"a": 1},), ({"a": [1]},), ({"a": [-1, 1]},),
         ({"a": [math.nan, 1]},), ({"a": ["1", 1]},), ({"a": [1, 1e9]},),
         ({"z": [1, 1]},))
-    def test_nonsense_is_not_remembered(self, memory):
+    def test_nonsense_is_not_remembered(self, points):
         mixed = mixing.Mixed([A, B, C], 375)
-        mixed.recall(memory)
-        self.assertEqual(mixed.means, (100, 200, 400))
+        for memory in (points, {"cost": "macs", "points": points}):
+            mixed.recall(memory)
+            self.assertEqual(mixed.means, (100, 200, 400))
+
+    def test_what_was_learnt_in_macs_says_nothing_of_millijoules(self):
+        before = mixing.Mixed([A, B, C], 375)
+        run(before, constant(a=150, b=300, c=600), 2000)
+        after = mixing.Mixed([A, B, C], 0.375, mixing.energy_mj, 1e-3)
+        expected = after.means
+        after.recall(before.memory())
+        self.assertEqual(after.means, expected)
 
     def test_status_names_the_last_point(self):
         mixed = mixing.Mixed([A, B, C], 100)

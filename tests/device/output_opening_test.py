@@ -65,6 +65,9 @@ class OpeningTest(command_case.CommandCase):
     @parameterized.parameters(
         ("a.txt", {}, r"expected a name that ends in \.jsonl, .*\.sqlite3, or"),
         ("a", {}, "expected a name that ends in"),
+        ("a.csv", {"max_mb": float("nan")}, "largest size above 0, found nan"),
+        ("a.csv", {"max_mb": float("inf")}, "largest size above 0, found inf"),
+        ("a.csv", {"max_mb": 0.0}, r"largest size above 0, found 0\.0"),
         ("a.db", {"max_mb": 1}, "expected no largest size, since a database"),
         ("none/a.jsonl", {}, r"cannot be written \(No such file or directory"),
         ("none/a.db", {}, r"cannot be written \(unable to open database"))

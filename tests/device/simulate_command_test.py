@@ -66,6 +66,8 @@ class SimulateTest(command_case.CommandCase):
                 (good[:1], "^error: what an image really draws is not known"),
                 ([*good, "--full_hours=1"], "^error: expected one of"),
                 ([*good, "--lost_hours=3"], "^error: --lost_hours: expected"),
+                ([*good, "--lost_hours=9,6"], "two rising numbers .* 9,6"),
+                ([*good, "--seed=-1"], "seed=-1: -1 is not a non-negative"),
                 ([*good, "--plot=day.pdf"], "ends in .svg or .png"),
                 ([*good, "--output=/nowhere/day.json"], "cannot be written"),
                 ([*good, "--traces=/nowhere.npz"], "no such file")):

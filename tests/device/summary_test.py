@@ -46,7 +46,8 @@ class SummaryTest(absltest.TestCase):
             "images": 0, "failed": 0, "late": 0, "accuracy": None,
             "mean_macs": None, "largest_macs": None, "base_macs": 1000,
             "mean_macs_of_base": None, "mean_energy_mj": None,
-            "largest_energy_mj": None, "skip_ratio": None, "exits": {}, "latency_ms_median": None,
+            "largest_energy_mj": None, "skip_ratio": None, "exits": {},
+            "latency_ms_median": None,
             "latency_ms_p95": None})
 
     def test_numbers_by_hand(self):
