@@ -1,5 +1,7 @@
 # make demo   the main job on an embedded data set, installs included
 # make test   every fast test, in an environment for each interpreter
+# make test-aarch64   the device's tests on an emulated Raspberry Pi
+# make check-wheels   whether pip finds wheels for a Raspberry Pi
 PYTHON ?= python3
 PYTHON311 ?= $(shell for p in $(PYTHON) python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' \
@@ -11,7 +13,13 @@ LITERT := $(VENV)/litert
 TFLITE := $(VENV)/tflite-runtime
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow clean
+# bookworm has Python 3.11, trixie 3.13, as Raspberry Pi OS of that name has.
+DEBIAN ?= bookworm
+# cortex-a72 is the processor of a Raspberry Pi 4, cortex-a76 that of a 5.
+QEMU_CPU ?= cortex-a72
+AARCH64 := $(VENV)/aarch64-$(DEBIAN)
+
+.PHONY: demo test test-slow test-aarch64 check-wheels clean
 
 demo: $(TRAIN)/installed
 	$(TRAIN)/bin/python -m ddi_tf.train --flagfile=configs/demo.cfg --run=runs/demo
@@ -39,21 +47,39 @@ endif
 test-slow: $(TRAIN)/installed
 	$(TRAIN)/bin/python -m pytest -m slow
 
+test-aarch64: $(AARCH64)/installed
+	tests/aarch64/board.sh $(AARCH64)/root $(QEMU_CPU)
+	QEMU_CPU=$(QEMU_CPU) $(AARCH64)/bin/python -m pytest tests/device \
+		-m "not slow" -n 2 --dist loadfile
+
+check-wheels: $(VENV)/aarch64-bookworm/installed $(VENV)/aarch64-trixie/installed
+	for release in bookworm trixie; do \
+		echo "--- Debian $$release"; $(VENV)/aarch64-$$release/bin/python $(PIP) \
+		--dry-run --ignore-installed --only-binary=:all: \
+		".[device,power,camera,metrics,report]" || exit; done
+
 clean:
 	rm -rf $(VENV) runs/demo bundles/demo *.egg-info build
 
 $(TRAIN)/installed: setup.cfg
 	@echo "Installing TensorFlow and the rest in $(TRAIN): 2 GB, some minutes."
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python $(PIP) -e ".[train,report,device,micro,test]"
+	$(TRAIN)/bin/python $(PIP) -e ".[train,report,device,power,metrics,micro,test]"
 	@touch $@
 
 $(LITERT)/installed: setup.cfg
 	$(PYTHON) -m venv $(LITERT)
-	$(LITERT)/bin/python $(PIP) -e ".[device,test]"
+	$(LITERT)/bin/python $(PIP) -e ".[device,power,metrics,test]"
 	@touch $@
 
 $(TFLITE)/installed: setup.cfg
 	$(PYTHON311) -m venv $(TFLITE)
-	$(TFLITE)/bin/python $(PIP) -e ".[device-tflite-runtime,test]"
+	$(TFLITE)/bin/python $(PIP) -e ".[device-tflite-runtime,power,metrics,test]"
+	@touch $@
+
+# $* is the release of Debian. Building from source would take an emulated hour.
+$(VENV)/aarch64-%/installed: setup.cfg tests/aarch64/make_environment.sh
+	@echo "Installing an emulated Debian $* in $(@D): 0.5 GB, some minutes."
+	tests/aarch64/make_environment.sh $* $(@D)
+	$(@D)/bin/python $(PIP) --only-binary=:all: -e ".[device,power,metrics,test]"
 	@touch $@

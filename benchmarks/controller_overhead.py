@@ -71,9 +71,10 @@ def main(argv):
         ways = {
             "every block, decisions given": {"forced": every},
             "gates asked, no exits": {},
-            "gates and exits": {"thresholds": bundle.operating_point(
-                "default").thresholds if bundle.exits else None},
             "shortest": {"max_macs": controller.costs.cheapest}}
+        for point in bundle.manifest.operating_points[:1]:
+            ways[f"gates and exits ({point.name})"] = {
+                "thresholds": point.thresholds}
         rows = {name: _measure(controller, watch, found, options)
                 for name, options in ways.items()}
     print(json.dumps({
