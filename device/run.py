@@ -5,10 +5,16 @@
         --state=state.json --power=max17048 --battery_wh=37 --runtime_hours=48
 """
 
+import signal
+
+if __name__ == "__main__":
+    # Imports take a second or three: until they are done Ctrl-C just ends it,
+    # without a traceback out of one of them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import contextlib
 import json
 import os
-import signal
 import sys
 
 from absl import app
@@ -104,8 +110,10 @@ def _run():
     """Classifies everything; (images that failed, signal or None)."""
     _check_flags()
     bundle = bundle_lib.load(_BUNDLE.value)
-    if _SUMMARY.value:
-        whole_file.check_writable(_SUMMARY.value, errors.OutputError)
+    for flag, error in (
+            (_SUMMARY, errors.OutputError), (_STATE, errors.StateError)):
+        if flag.value:  # now, not after hours
+            whole_file.check_writable(flag.value, error)
     summary = summary_lib.Summary(bundle)
     # Closed in the other order: answers are written before the state that says
     # so, and that before the input is let go.
