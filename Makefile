@@ -79,7 +79,7 @@ $(TFLITE)/installed: setup.cfg
 
 # $* is the release of Debian. Building from source would take an emulated hour.
 $(VENV)/aarch64-%/installed: setup.cfg tests/aarch64/make_environment.sh
-	@echo "Installing an emulated Debian $* in $(@D): 0.5 GB, some minutes."
+	@echo "Installing an emulated Debian $* in $(@D): 0.3 GB, some minutes."
 	tests/aarch64/make_environment.sh $* $(@D)
 	$(@D)/bin/python $(PIP) --only-binary=:all: -e ".[device,power,metrics,test]"
 	@touch $@

@@ -26,6 +26,7 @@ def _let_go():
     for thread in threading.enumerate():
         if getattr(thread, "finished", False):
             thread.join(timeout=0.05)
+    time.sleep(0.01)  # a thread may leave that list before it has ended
 
 
 class FakeDriver:

@@ -35,7 +35,8 @@ class ServiceCase(command_case.CommandCase):
 
     def ended(self, process, content=b""):
         """It, finished, as `subprocess.run` would return it."""
-        stdout, stderr = process.communicate(content, timeout=60)
+        # An emulated machine takes a minute for what takes this one a second.
+        stdout, stderr = process.communicate(content, timeout=600)
         return subprocess.CompletedProcess(
             process.args, process.returncode, stdout.decode(), stderr.decode())
 
