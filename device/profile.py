@@ -8,7 +8,6 @@ measures one (device.measure, device.measure_energy) and writes it
 
 import dataclasses
 import json
-import pathlib
 from typing import Optional
 
 from device import bundle as bundle_lib
@@ -16,10 +15,14 @@ from device import bundle_check
 from device import energy as energy_lib
 from device import errors
 from device import machine
+from device import regular_file
 from device import typed_json
 from device import whole_file
 
 FORMAT_VERSION = 2
+
+# Of thousands of graphs it would be as large.
+_MOST_BYTES = 16_000_000
 
 _AGAIN = "Measure again with `python -m device.profile`."
 
@@ -140,7 +143,7 @@ def save(path, profile):
 
 def _read_json(path):
     try:
-        values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        values = json.loads(regular_file.read(path, _MOST_BYTES).decode())
     except FileNotFoundError:
         raise errors.ProfileError(
             f"{path}: no such file. Give the file that `python -m "

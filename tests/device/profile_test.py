@@ -122,6 +122,11 @@ class DamagedTest(ProfileTest, parameterized.TestCase):
         self.assert_refused(r"profile\.json: no such file\. Give the file that "
                             r"`python -m device\.profile --output")
 
+    def test_a_pipe_is_refused_and_not_waited_for(self):
+        self.path.unlink()
+        os.mkfifo(self.path)
+        self.assert_refused("cannot be read as JSON .neither a file nor a link")
+
     def test_a_folder_is_refused(self):
         self.path.unlink()
         self.path.mkdir()
