@@ -22,6 +22,7 @@ from absl import flags
 from rich.console import Console
 from rich.progress import track
 
+from device import budget as budget_lib
 from device import bundle as bundle_lib
 from device import controller as controller_lib
 from device import images
@@ -37,8 +38,6 @@ _DEADLINES = flags.DEFINE_integer(
 _LOAD = flags.DEFINE_integer(
     "load", 0, "Other processes that keep the machine busy.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the budgets.")
-
-_PJ_PER_MJ = 1e9
 
 
 def main(argv):
@@ -79,9 +78,9 @@ def _budgets(classify, items, controller, random):
                 random.integers(*macs, _BUDGETS.value, endpoint=True).tolist(),
                 random.integers(*pj, _BUDGETS.value, endpoint=True).tolist()):
             for limits in ({"max_macs": max_macs},
-                           {"max_energy_mj": max_pj / _PJ_PER_MJ},
+                           {"max_energy_mj": max_pj / budget_lib.PJ_PER_MJ},
                            {"max_macs": max_macs,
-                            "max_energy_mj": max_pj / _PJ_PER_MJ}):
+                            "max_energy_mj": max_pj / budget_lib.PJ_PER_MJ}):
                 answer = classify(item, **limits)
                 shares = [{"max_macs": answer.macs,
                            "max_energy_mj": answer.energy_mj}[name] / most
@@ -90,7 +89,7 @@ def _budgets(classify, items, controller, random):
                 used.append(max(shares))
                 hits.append(answer.label == item.label)
     return {"budgets_per_image_and_kind": _BUDGETS.value, "macs": macs,
-            "energy_mj": [pj[0] / _PJ_PER_MJ, pj[1] / _PJ_PER_MJ],
+            "energy_mj": [pj[0] / budget_lib.PJ_PER_MJ, pj[1] / budget_lib.PJ_PER_MJ],
             "answers": len(used), "answers_above_budget": int(above),
             "largest_share_of_budget_used": max(used),
             "accuracy": float(np.mean(hits))}

@@ -6,7 +6,7 @@ from typing import Optional
 
 import numpy as np
 
-_PJ_PER_MJ = 1e9
+from device import budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Answer:
     @property
     def energy_mj(self):
         """Modelled energy, millijoules."""
-        return self.energy_pj / _PJ_PER_MJ
+        return self.energy_pj / budget.PJ_PER_MJ
 
     @property
     def late(self):

@@ -7,6 +7,9 @@ is always an answer. Pure numbers, in any resource; the controller obeys.
 
 from typing import NamedTuple
 
+# Picojoules, in which energy is counted, of a millijoule.
+PJ_PER_MJ = 1e9
+
 
 class StepCosts(NamedTuple):
     """Prices of one step's subgraphs, in one resource."""

@@ -12,7 +12,6 @@ from device import errors
 # Nobody means more; in picojoules, it is still a whole number exactly.
 _MOST = 10**15
 
-_PJ_PER_MJ = 1e9
 _NS_PER_MS = 1e6
 
 
@@ -108,7 +107,7 @@ class Tariff:
             _require(limits.max_macs, self.macs.cheapest, "{:,} MACs")
         if limits.max_energy_mj is not None:
             _require(limits.max_energy_mj,
-                     self.energy_pj.cheapest / _PJ_PER_MJ, "{:.9f} mJ")
+                     self.energy_pj.cheapest / budget.PJ_PER_MJ, "{:.9f} mJ")
         if limits.deadline_ms is not None:
             if self.time_ns is None:
                 raise errors.BudgetError(
@@ -162,5 +161,5 @@ def _require(value, least, unit):
 
 def whole_pj(millijoules):
     """The most picojoules that are, in millijoules, not more than these."""
-    nearest = round(millijoules * _PJ_PER_MJ)
-    return nearest - (nearest / _PJ_PER_MJ > millijoules)
+    nearest = round(millijoules * budget.PJ_PER_MJ)
+    return nearest - (nearest / budget.PJ_PER_MJ > millijoules)

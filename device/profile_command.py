@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from device import bundle as bundle_lib
+from device import command
 from device import controller as controller_lib
 from device import draw
 from device import errors
@@ -77,14 +78,9 @@ def start():
 
 
 def main(argv):
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
-    try:
+    command.refuse_arguments(argv)
+    with command.errors_in_one_line("stopped; nothing was written."):
         measured = _run()
-    except (errors.DeviceError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; nothing was written.")
     profile_report.print_tables(
         measured.profile, measured.bundle.manifest.plan, sys.stderr)
     print(f"wrote {measured.output}. Next: python -m device.run "

@@ -22,6 +22,7 @@ from absl import flags
 
 from device import budget_flags
 from device import bundle as bundle_lib
+from device import command
 from device import controller as controller_lib
 from device import errors
 from device import interruption
@@ -89,14 +90,10 @@ _SUMMARY = flags.DEFINE_string(
 
 def main(argv):
     _open_standard_streams()
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
-    try:
+    command.refuse_arguments(argv)
+    with command.errors_in_one_line(
+            "stopped at once; the last answers may be missing."):
         failed, received = _run()
-    except (errors.DeviceError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped at once; the last answers may be missing.")
     if received == signal.SIGINT:
         print("stopped; every answer was written.", file=sys.stderr)
         sys.exit(128 + received)

@@ -7,7 +7,9 @@ import sys
 from absl import app
 from absl import flags
 
+from device import budget
 from device import bundle as bundle_lib
+from device import command
 from device import errors
 from device import mixing
 from device import profile as profile_lib
@@ -70,14 +72,9 @@ def start():
 
 
 def main(argv):
-    if len(argv) > 1:
-        sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
-    try:
+    command.refuse_arguments(argv)
+    with command.errors_in_one_line("stopped; nothing was written."):
         _run()
-    except (errors.DeviceError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; nothing was written.")
 
 
 def _run():
@@ -158,7 +155,7 @@ class _Believed:
 
     def images(self, outcome):
         """`simulate.Images` of a `recorded.Outcome`."""
-        energy_mj = outcome.energy_pj / 1e9
+        energy_mj = outcome.energy_pj / budget.PJ_PER_MJ
         drawn_mj = (
             self._active_w * outcome.latency_ms if self._active_w is not None
             else self._scale * energy_mj + self._offset_mj)

@@ -1,7 +1,6 @@
 """The picture of a simulated battery: charge, cost and accuracy over time."""
 
 import io
-import pathlib
 from typing import NamedTuple
 
 import matplotlib
@@ -41,6 +40,11 @@ _DIES = _Look("#CC79A7", (0, (3, 1.2, 1, 1.2)), 1.7)
 _FULL = _Look("#D55E00", (0, (1.2, 1.2)), 1.9)
 
 
+# Suffix -> how it is saved; without a date, a picture is the same file again.
+_FORMATS = {"png": {"dpi": 150},
+            "svg": {"metadata": {"Date": None, "Creator": None}}}
+
+
 def write(comparison, path):
     """Draws a `simulate_report.Comparison` into the file `path`.
 
@@ -54,15 +58,10 @@ def write(comparison, path):
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_SETTINGS}):
         figure = figure_lib.Figure(figsize=(8.0, 8.0), layout="constrained")
         _draw(figure, comparison)
+        kind = path.rpartition(".")[2]
         content = io.BytesIO()
-        if path.endswith(".png"):
-            figure.savefig(content, format="png", dpi=150)
-            pathlib.Path(path).write_bytes(content.getvalue())
-        else:
-            figure.savefig(content, format="svg", metadata={
-                "Date": None, "Creator": None})
-            whole_file.write(path, content.getvalue().decode("utf-8"),
-                             errors.OutputError)
+        figure.savefig(content, format=kind, **_FORMATS[kind])
+        whole_file.write(path, content.getvalue(), errors.OutputError)
 
 
 def _draw(figure, comparison):

@@ -5,9 +5,8 @@ import collections
 from rich.console import Console
 from rich.table import Table
 
+from device import budget
 from device import histogram
-
-_PJ_PER_MJ = 1e9
 
 # Added up over all images.
 _TOTALS = ("images", "failed", "late", "macs", "energy_pj", "run", "labelled",
@@ -65,8 +64,8 @@ class Summary:
             "largest_macs": largest(self._largest_macs),
             "base_macs": self._base_macs,
             "mean_macs_of_base": mean(self.macs / self._base_macs),
-            "mean_energy_mj": mean(self.energy_pj / _PJ_PER_MJ),
-            "largest_energy_mj": largest(self._largest_pj / _PJ_PER_MJ),
+            "mean_energy_mj": mean(self.energy_pj / budget.PJ_PER_MJ),
+            "largest_energy_mj": largest(self._largest_pj / budget.PJ_PER_MJ),
             "skip_ratio": 1 - mean(self.run) if self.images else None,
             "exits": dict(self._exits),
             "latency_ms_median": rounded(self._latencies.percentile(50)),

@@ -121,21 +121,21 @@ class Walk:
                 "weights are not what was trained. Export again.")
         return answers.Answer(
             int(probabilities.argmax()), probabilities, logits, node.name,
-            entropy, *self._spent())
+            entropy, **self._spent())
 
     def _spent(self):
-        """The fields of an `Answer` that say what it took, in their order."""
+        """The fields of an `Answer` that say what it took so far."""
         executed, controller = self._executed, self._controller
-        return (tuple(self._path), sum([node.macs for node in executed]),
-                sum([node.energy_pj for node in executed]),
-                (controller.clock() - self._started) / _NS_PER_MS,
-                self._deadline_ms)
+        return {
+            "path": tuple(self._path),
+            "macs": sum([node.macs for node in executed]),
+            "energy_pj": sum([node.energy_pj for node in executed]),
+            "latency_ms": (controller.clock() - self._started) / _NS_PER_MS,
+            "deadline_ms": self._deadline_ms}
 
     def _so_far(self):
         """The last exit's `Answer`, with all that has been spent since."""
-        names = ("path", "macs", "energy_pj", "latency_ms", "deadline_ms")
-        return dataclasses.replace(
-            self._ongoing.answer, **dict(zip(names, self._spent())))
+        return dataclasses.replace(self._ongoing.answer, **self._spent())
 
     def _execute(self, node, *inputs):
         """Runs a graph, and pays for it."""

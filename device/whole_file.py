@@ -8,25 +8,27 @@ import stat
 import tempfile
 
 
-def write(path, text, error):
-    """Makes `text` the content of a file; a reader sees the old one or this.
+def write(path, content, error):
+    """Makes `content` that of a file; a reader sees the old one or this.
 
     After it returns, the content survives a power cut.
 
     Args:
         path: of the file; links are followed.
-        text: str, written as UTF-8.
+        content: bytes, or str, which is written as UTF-8.
         error: class of `errors.DeviceError` to raise.
 
     Raises:
         error: the file cannot be written; what it held is still there.
     """
+    if isinstance(content, str):
+        content = content.encode()
     file = target(path, error)
     temporary = file.with_name(f".writing-{secrets.token_hex(4)}")
     try:
         try:
-            with open(temporary, "x", encoding="utf-8") as stream:
-                stream.write(text)
+            with open(temporary, "xb") as stream:
+                stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, file)

@@ -30,6 +30,10 @@ class WriteTest(command_case.CommandCase):
             self.assertEqual(self.path.read_text(encoding="utf-8"), text)
         self.assertEqual(os.listdir(self.folder), ["file.json"])
 
+    def test_bytes_are_written_as_they_are(self):
+        self.write(b"\x89PNG\r\n\xff")
+        self.assertEqual(self.path.read_bytes(), b"\x89PNG\r\n\xff")
+
     def test_content_is_synced_before_the_name_and_then_the_folder(self):
         calls = mock.Mock()
         calls.fsync.side_effect = os.fsync
