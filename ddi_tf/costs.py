@@ -72,22 +72,20 @@ def work_table(network, stem_work):
     """The `CostTable` of a `network.Network`, in `work.Work`."""
     exit_after = [index for index, block in enumerate(network.blocks)
                   if block.name in network.exits]
-    nothing = work.Work()
+
+    def asked(gating):
+        return tuple(gating.work(block) if gating.decides(block)
+                     else work.Work() for block in network.blocks)
+
     return CostTable(
         stem=stem_work,
-        layer_gates=tuple(
-            network.layer_gate.work(*block.in_shape)
-            if network.layer_gate else nothing for block in network.blocks),
-        channel_gates=tuple(
-            network.channel_gates[block.name].work(*block.in_shape[:2])
-            if network.channel_gates else nothing for block in network.blocks),
+        layer_gates=asked(network.layer_gating),
+        channel_gates=asked(network.channel_gating),
         skips=tuple(block.skip_work for block in network.blocks),
         runs=tuple(block.run_work for block in network.blocks),
-        exits=tuple(
-            network.exits[network.blocks[i].name].work(
-                *network.blocks[i].out_shape[:2]) for i in exit_after),
+        exits=tuple(exit_.work for exit_ in network.exits.values()),
         exit_after=tuple(exit_after),
-        head=network.head.work(*network.blocks[-1].out_shape[:2]))
+        head=network.head.work)
 
 
 def without_gates(table):

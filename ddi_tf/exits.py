@@ -12,8 +12,8 @@ from ddi_tf import layers
 from ddi_tf import quantization
 from ddi_tf import work
 
-# An exit sees its features on a grid of 4 x 4 cells, whatever the stage.
-GRID = 4
+# An exit sees its features on a grid of as few cells, whatever the stage.
+_GRID = 4
 
 
 def entropy(logits):
@@ -47,75 +47,101 @@ def round_half_up(value):
     return int(value + 0.5)
 
 
-class Exit(tf_keras.layers.Layer):
-    """Average pool to 4 x 4 -> 3x3 conv of the same width -> dense.
+def grid(size):
+    """Cells of an exit's grid along a side of `size` pixels.
 
-    Its cost grows with the square of the stage's width, so the heads grow more
-    complex from the first stage to the last.
+    4 where that divides the side, else the next larger number that does.
+    """
+    return next(cells for cells in range(min(_GRID, size), size + 1)
+                if size % cells == 0)
+
+
+class Exit(tf_keras.layers.Layer):
+    """Average pool to a grid -> 3x3 conv -> dense.
+
+    With as many filters as there are channels, its cost grows with the square
+    of the stage's width: heads grow more complex from first to last.
 
     Args:
-        channels: width of the features.
+        shape: (height, width, channels) of the features.
         classes: number of classes.
+        filters: of its convolution; None: as many as channels.
+        normalizes: whether batch norm and ReLU come first.
 
     Attributes:
         range: `quantization.Range` of its logits, or None.
     """
 
-    def __init__(self, channels, classes, **kwargs):
+    def __init__(self, shape, classes, *, filters=None, normalizes=False,
+                 **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.classes, self.range = channels, classes, None
-        self.conv = layers.ConvBN(channels, 3, name="conv")
+        self.shape, self.classes, self.range = tuple(shape), classes, None
+        self.cells = tuple(map(grid, shape[:2]))
+        self.norm = layers.NormReLU(name="norm") if normalizes else None
+        self.conv = layers.ConvBN(filters or shape[-1], 3, name="conv")
         self.dense = tf_keras.layers.Dense(classes, name="dense")
 
     def call(self, features, training=False):
-        """[B, H, W, C] float, H and W multiples of 4 -> [B, classes] logits."""
-        cell = [features.shape[1] // GRID, features.shape[2] // GRID]
+        """[B, *shape] float -> [B, classes] logits."""
+        if self.norm is not None:
+            features = self.norm(features, training)
+        cell = [size // cells for size, cells in zip(self.shape, self.cells)]
         if max(cell) > 1:
             features = tf.nn.avg_pool2d(features, cell, cell, "VALID")
         x = self.conv(features, training)
-        x = tf.reshape(x, [-1, GRID * GRID * self.channels])
+        x = tf.reshape(x, [-1, math.prod(self.cells) * self.conv.filters])
         return quantization.dense(self.dense, x, self.range)
 
-    def work(self, height, width):
-        """`work.Work` of one answer about [H, W, channels]."""
-        grid = (GRID, GRID, self.channels)
+    @property
+    def work(self):
+        """`work.Work` of one answer."""
+        pooled = (*self.cells, self.shape[-1])
         pooling = work.Work()
-        if (height, width) != (GRID, GRID):
-            pooling = work.traffic((height, width, self.channels), grid)
-        return (pooling + self.conv.work(*grid)
-                + work.dense(math.prod(grid), self.classes))
+        if pooled != self.shape:
+            pooling = work.traffic(self.shape, pooled)
+        return (pooling + self.conv.work(*pooled) + work.dense(
+            math.prod(self.cells) * self.conv.filters, self.classes))
 
     def get_config(self):
-        return {**super().get_config(), "channels": self.channels,
-                "classes": self.classes}
+        return {**super().get_config(), "shape": self.shape,
+                "classes": self.classes, "filters": self.conv.filters,
+                "normalizes": self.norm is not None}
 
 
 class Head(tf_keras.layers.Layer):
     """The network's last answer: global average pool -> dense.
+
+    Args:
+        shape: (height, width, channels) of the features.
+        classes: number of classes.
+        normalizes: whether batch norm and ReLU come first.
 
     Attributes:
         pooled_range, range: `quantization.Range` of the pooled features and of
             the logits, or None.
     """
 
-    def __init__(self, channels, classes, **kwargs):
+    def __init__(self, shape, classes, *, normalizes=False, **kwargs):
         super().__init__(**kwargs)
-        self.channels, self.classes = channels, classes
+        self.shape, self.classes = tuple(shape), classes
         self.pooled_range = self.range = None
+        self.norm = layers.NormReLU(name="norm") if normalizes else None
         self.dense = tf_keras.layers.Dense(classes, name="dense")
 
     def call(self, features, training=False):
-        """[B, H, W, C] float -> [B, classes] logits."""
-        del training  # same signature as Exit; nothing here depends on it
+        """[B, *shape] float -> [B, classes] logits."""
+        if self.norm is not None:
+            features = self.norm(features, training)
         pooled = quantization.rounded(
             tf.reduce_mean(features, axis=[1, 2]), self.pooled_range)
         return quantization.dense(self.dense, pooled, self.range)
 
-    def work(self, height, width):
-        """`work.Work` of one answer about [H, W, channels]."""
-        return (work.traffic((height, width, self.channels))
-                + work.dense(self.channels, self.classes))
+    @property
+    def work(self):
+        """`work.Work` of one answer."""
+        return work.traffic(self.shape) + work.dense(
+            self.shape[-1], self.classes)
 
     def get_config(self):
-        return {**super().get_config(), "channels": self.channels,
-                "classes": self.classes}
+        return {**super().get_config(), "shape": self.shape,
+                "classes": self.classes, "normalizes": self.norm is not None}

@@ -187,7 +187,7 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE,
         `Held`; its cost is as near as asked, unless no shift up to
         `max_shift` reaches it or the cost leaps over it.
     """
-    biases = [gate.score.bias for gate in gates]
+    biases = [bias for gate in gates for bias in gate.biases]
     trained = [tf.identity(bias) for bias in biases]
     tried = {}
 

@@ -1,17 +1,11 @@
-"""Layer and channel gates: what decides which work an image needs.
+"""What all gates share: decisions out of scores, and gradients through them.
 
-Dual Dynamic Inference, Section 3.1. The layer gate is one recurrent network
-shared by all blocks (as in SkipNet, arXiv:1711.09485); every block has its own
-small convolutional channel gate.
+Dual Dynamic Inference, Section 3.1.
 """
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-
-from ddi_tf import layers
-from ddi_tf import quantization
-from ddi_tf import work
 
 # Gates start a little open, so that warm-up only has to finish the job: a
 # sigmoid driven far to one side has no gradient left for the skip phase.
@@ -32,6 +26,11 @@ def straight_through(probability, threshold=0.5):
     """
     hard = tf.cast(probability >= threshold, probability.dtype)
     return probability + tf.stop_gradient(hard - probability)
+
+
+def drawn(probability, threshold):
+    """Rounds as `straight_through` does, and has no gradient."""
+    return tf.stop_gradient(straight_through(probability, threshold))
 
 
 def opened(mask):
@@ -82,108 +81,12 @@ def draw_thresholds(shape, noise, seed, step):
     return 0.5 + np.float32(noise) * (uniform - np.float32(0.5))
 
 
-class LayerGate(tf_keras.layers.Layer):
-    """Recurrent gate over blocks: pool -> 1x1 conv -> LSTM step -> sigmoid.
-
-    One LSTM and one output layer serve all blocks; there is one 1x1 convolution
-    per feature width. On pooled [B, C] features that is a dense layer.
-
-    Args:
-        widths: the feature widths (channels) it will be asked about.
-        hidden: size of the embedding and of the LSTM's state.
-
-    Attributes:
-        pooled_ranges: width -> `quantization.Range` of the pooled features.
-            What follows is float32 on any device: a few hundred MACs, and the
-            LSTM's state has no range of its own to be rounded in.
-    """
-
-    def __init__(self, widths, *, hidden=10, **kwargs):
-        super().__init__(**kwargs)
-        if hidden <= 0:
-            raise ValueError(f"`hidden` must be positive. Received: {hidden}")
-        self.widths, self.hidden = tuple(widths), hidden
-        self.pooled_ranges = {}
-        self.embed = {
-            str(width): tf_keras.layers.Dense(
-                hidden, activation="relu", name=f"embed_{width}")
-            for width in sorted(set(self.widths))}
-        self.cell = tf_keras.layers.LSTMCell(hidden, name="lstm")
-        self.score = tf_keras.layers.Dense(
-            1, activation="sigmoid", bias_initializer=_OPEN_BIAS, name="score")
-
-    def initial_state(self, batch_size):
-        """[B, 2 * hidden] zeros: the LSTM's h and c side by side."""
-        return tf.zeros([batch_size, 2 * self.hidden])
-
-    def call(self, features, state):
-        """Whether the next block should run.
-
-        Args:
-            features: [B, H, W, C] float, the block's input.
-            state: [B, 2 * hidden] float, from the block before.
-
-        Returns:
-            probability: [B, 1] float in (0, 1).
-            state: [B, 2 * hidden] float, for the block after.
-        """
-        width = str(features.shape[-1])
-        pooled = quantization.rounded(tf.reduce_mean(features, axis=[1, 2]),
-                                      self.pooled_ranges.get(width))
-        embedded = self.embed[width](pooled)
-        h, c = tf.split(state, 2, axis=1)
-        output, (h, c) = self.cell(embedded, [h, c])
-        return self.score(output), tf.concat([h, c], axis=1)
-
-    def work(self, height, width, channels):
-        """`work.Work` of one decision on [H, W, C] features."""
-        return (work.traffic((height, width, channels))
-                + work.dense(channels, self.hidden)
-                + work.dense(2 * self.hidden, 4 * self.hidden)
-                + work.dense(self.hidden, 1))
-
-    def get_config(self):
-        return {**super().get_config(), "widths": self.widths,
-                "hidden": self.hidden}
+def score(units, name="score"):
+    """The layer of a gate that gives its probabilities: dense -> sigmoid."""
+    return tf_keras.layers.Dense(
+        units, activation="sigmoid", bias_initializer=_OPEN_BIAS, name=name)
 
 
-class ChannelGate(tf_keras.layers.Layer):
-    """Convolutional gate: 3x3 conv, stride 2 -> pool -> dense -> sigmoid.
-
-    Args:
-        channels: width of the features it looks at.
-        groups: decisions to make, one per group of channels, > 0.
-
-    Attributes:
-        pooled_range: `quantization.Range` of what is pooled, or None; the dense
-            layer behind it is float32 on any device.
-    """
-
-    def __init__(self, channels, groups, **kwargs):
-        super().__init__(**kwargs)
-        if groups <= 0:
-            raise ValueError(f"`groups` must be positive. Received: {groups}")
-        self.channels, self.groups = channels, groups
-        self.pooled_range = None
-        self.conv = layers.ConvBN(channels, 3, stride=2, name="conv")
-        self.score = tf_keras.layers.Dense(
-            groups, activation="sigmoid", bias_initializer=_OPEN_BIAS,
-            name="score")
-
-    def call(self, features, training=False):
-        """[B, H, W, C] float -> [B, groups] probabilities in (0, 1)."""
-        pooled = tf.reduce_mean(self.conv(features, training), axis=[1, 2])
-        return self.score(quantization.rounded(pooled, self.pooled_range))
-
-    def work(self, height, width):
-        """`work.Work` of one decision on [H, W, channels]."""
-        convolved = (layers.same_padding_size(height, self.conv.stride),
-                     layers.same_padding_size(width, self.conv.stride),
-                     self.channels)
-        return (self.conv.work(height, width, self.channels)
-                + work.traffic(convolved)
-                + work.dense(self.channels, self.groups))
-
-    def get_config(self):
-        return {**super().get_config(), "channels": self.channels,
-                "groups": self.groups}
+def keep_first(chances):
+    """[B, G - 1] probabilities -> [B, G]; the first group is always open."""
+    return tf.concat([tf.ones_like(chances[:, :1]), chances], axis=1)

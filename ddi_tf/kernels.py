@@ -1,4 +1,4 @@
-"""The kernels of the blocks' convolutions: what pruning and clustering shrink.
+"""The kernels of the blocks' branches: what pruning and clustering shrink.
 
 Stem, gates, projections, exits and head are not among them.
 """
@@ -10,14 +10,12 @@ import tensorflow as tf
 
 from ddi_tf import checkpoints
 
-_CONVOLUTIONS = ("conv1", "conv2")
 _node = tf.train.Checkpoint
 
 
 def of(network):
     """Variables [h, w, C, F] float32 of a `network.Network`, in order."""
-    return [getattr(block, name).conv.kernel
-            for block in network.blocks for name in _CONVOLUTIONS]
+    return [layer.kernel for block in network.blocks for layer in block.branch]
 
 
 def stored(network, prefix):
@@ -31,9 +29,10 @@ def stored(network, prefix):
         CheckpointError: it is not there, damaged or of another network.
     """
     found = [tf.Variable(tf.zeros(kernel.shape)) for kernel in of(network)]
-    nodes = iter([_node(conv=_node(kernel=kernel)) for kernel in found])
-    blocks = [_node(**{name: next(nodes) for name in _CONVOLUTIONS})
-              for _ in network.blocks]
+    kernels = iter(found)
+    blocks = [_node(**{
+        layer.name: _node(conv=_node(**{layer.kernel_name: next(kernels)}))
+        for layer in block.branch}) for block in network.blocks]
     checkpoints.restore(_node(network=_node(blocks=blocks)), prefix, prefix)
     return [kernel.numpy() for kernel in found]
 

@@ -7,14 +7,26 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import conv_gate
 from ddi_tf import costs
+from ddi_tf import densenet
 from ddi_tf import errors
 from ddi_tf import exits
 from ddi_tf import gates
+from ddi_tf import gating
+from ddi_tf import imagenet_resnet
+from ddi_tf import mobilenetv2
 from ddi_tf import quantization
+from ddi_tf import recurrent_gates
 from ddi_tf import resnet
 
-BACKBONES = {"resnet": resnet.build}
+# What builds a family's `backbone.Backbone`, and the depth it is known for.
+BACKBONES = {
+    "resnet": (resnet.build, 38),
+    "densenet": (densenet.build, 100),
+    "mobilenetv2": (mobilenetv2.build, mobilenetv2.DEPTH),
+    "imagenet_resnet": (imagenet_resnet.build, 50),
+    "imagenet_densenet": (densenet.build_imagenet, 121)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,21 +35,26 @@ class NetworkConfig:
 
     Attributes:
         backbone: a key of BACKBONES.
-        depth: layers of the backbone.
+        depth: layers of the backbone, where its family has several.
+        width: factor on its numbers of channels.
         classes: number of classes.
         image_shape: (height, width, channels) of the input, pixels.
         layer_gates, channel_gates: whether the network has them.
-        mask_site: where a channel mask applies (`resnet.MASK_SITES`).
+        layer_gate, channel_gate: of which kind (`gating.KINDS`).
+        mask_site: where a channel mask applies (`block.MASK_SITES`).
         groups: channel decisions per block; 0 is one for every channel.
         exits: whether the network has early exits.
     """
 
     backbone: str = "resnet"
     depth: int = 38
+    width: float = 1.0
     classes: int = 10
     image_shape: tuple = (32, 32, 3)
     layer_gates: bool = True
     channel_gates: bool = True
+    layer_gate: str = "recurrent"
+    channel_gate: str = "convolutional"
     mask_site: str = "inner"
     groups: int = 2
     exits: bool = True
@@ -51,6 +68,14 @@ class NetworkConfig:
                 f"a network has no setting {', '.join(unknown)}; it was "
                 "written by another version of ddi_tf")
         return cls(**{**values, "image_shape": tuple(values["image_shape"])})
+
+    @property
+    def title(self):
+        """The backbone's name: "resnet14", "mobilenetv2 x0.5"."""
+        # MobileNetV2 ends in a number of its own, and has one depth.
+        depth = "" if self.backbone[-1].isdigit() else self.depth
+        width = "" if self.width == 1 else f" x{self.width:g}"
+        return f"{self.backbone}{depth}{width}"
 
 
 # What stem and blocks may compute in (policies of Keras).
@@ -110,22 +135,17 @@ class Network(tf_keras.Model):
                 f"Received: {config.backbone}")
         self.config, self.rounding, self.image_range = config, None, None
         with _policy(precision):
-            backbone = BACKBONES[config.backbone](config)
+            build, _ = BACKBONES[config.backbone]
+            backbone = build(config)
         self.stem, self.blocks = backbone.stem, backbone.blocks
-        last = self.blocks[-1].out_shape[-1]
-        self.head = exits.Head(last, config.classes, name="head")
-        self.layer_gate = gates.LayerGate(
-            [block.in_shape[-1] for block in self.blocks],
-            name="layer_gate") if config.layer_gates else None
-        self.channel_gates = {
-            block.name: gates.ChannelGate(
-                block.in_shape[-1], groups_of(config, block),
-                name=f"{block.name}_channel_gate")
-            for block in self.blocks} if config.channel_gates else {}
+        reads = {"normalizes": backbone.normalizes}
+        self.head = exits.Head(
+            self.blocks[-1].out_shape, config.classes, name="head", **reads)
+        self._make_gates(backbone.gate_filters)
         self.exits = {
             self.blocks[index].name: exits.Exit(
-                self.blocks[index].out_shape[-1], config.classes,
-                name=f"exit{number}")
+                self.blocks[index].out_shape, config.classes,
+                filters=backbone.exit_filters, name=f"exit{number}", **reads)
             for number, index in enumerate(backbone.exit_after, start=1)
         } if config.exits else {}
         # What every subgraph does, and the MACs of it.
@@ -134,7 +154,7 @@ class Network(tf_keras.Model):
         self(tf.zeros([1, *config.image_shape]))  # makes every variable
 
     def call(self, images, training=False, train_gates=None, decisions=None,
-             with_exits=True, thresholds=None):
+             with_exits=True, thresholds=None, sampled=False):
         """The masked forward.
 
         Args:
@@ -147,6 +167,7 @@ class Network(tf_keras.Model):
             thresholds: [B, D] from which probabilities count as open, first of
                 the layer gates, then of each block's channel groups; None: one
                 half.
+            sampled: whether the decisions have no gradient (`policy`).
 
         Returns:
             `Outputs`.
@@ -154,7 +175,7 @@ class Network(tf_keras.Model):
         train_gates = training if train_gates is None else train_gates
         x = self.stem(quantization.rounded(images, self.image_range), training)
         walk = _Walk(self, tf.shape(images)[0], train_gates, decisions,
-                     self._split(thresholds))
+                     self._split(thresholds), sampled)
         exit_logits = []
         for index, block in enumerate(self.blocks):
             gate, mask = walk.decide(index, block, x)
@@ -190,8 +211,54 @@ class Network(tf_keras.Model):
 
     @property
     def _group_counts(self):
-        return [self.channel_gates[block.name].groups
-                if self.channel_gates else 1 for block in self.blocks]
+        return [groups_of(self.config, block)
+                if self.channel_gating.decides(block) else 1
+                for block in self.blocks]
+
+    def _make_gates(self, filters):
+        """Gates, and `layer_gating`, `channel_gating`: who asks them.
+
+        Args:
+            filters: `backbone.Backbone.gate_filters`.
+        """
+        config = self.config
+        for kind in (config.layer_gate, config.channel_gate):
+            if kind not in gating.KINDS:
+                raise errors.ConfigError(
+                    "a gate's kind must be one of "
+                    f"{', '.join(gating.KINDS)}. Received: {kind}")
+        layers = [block for block in self.blocks if block.skippable
+                  ] if config.layer_gates else []
+        masked = [block for block in self.blocks if block.channels
+                  ] if config.channel_gates else []
+        widths = lambda blocks: [block.in_shape[-1] for block in blocks]
+        self.layer_gate = self.recurrent_channel_gate = None
+        self.layer_gates, self.channel_gates = {}, {}
+        self.layer_gating = gating.PerBlock(self.layer_gates)
+        self.channel_gating = gating.PerBlock(self.channel_gates)
+        if layers and config.layer_gate == "recurrent":
+            self.layer_gate = recurrent_gates.LayerGate(
+                widths(layers), name="layer_gate")
+            self.layer_gating = gating.Shared(
+                self.layer_gate, [block.name for block in layers], False)
+        else:
+            for block in layers:
+                self.layer_gates[block.name] = conv_gate.ConvGate(
+                    block.in_shape[-1], 1, filters=filters,
+                    name=f"{block.name}_layer_gate")
+        groups = {block.name: groups_of(config, block) for block in masked}
+        fixed = [block.name for block in masked if not block.skippable]
+        if masked and config.channel_gate == "recurrent":
+            self.recurrent_channel_gate = recurrent_gates.RecurrentChannelGate(
+                widths(masked), groups, fixed, name="channel_gate")
+            self.channel_gating = gating.Shared(
+                self.recurrent_channel_gate, groups, True)
+        else:
+            for block in masked:
+                self.channel_gates[block.name] = conv_gate.ConvGate(
+                    block.in_shape[-1], groups[block.name], filters=filters,
+                    keeps_first=block.name in fixed,
+                    name=f"{block.name}_channel_gate")
 
     def _split(self, thresholds):
         """[B, D] -> `Decisions` of thresholds."""
@@ -209,15 +276,22 @@ class Network(tf_keras.Model):
                   for groups in self._group_counts))
 
     @property
+    def has_layer_gates(self):
+        """Whether a layer gate decides about any block."""
+        return bool(self.layer_gate or self.layer_gates)
+
+    @property
     def base_variables(self):
         """Trainable variables of the plain backbone (W): stem, blocks, head."""
         return _trainable([self.stem, *self.blocks, self.head])
 
     @property
     def gates(self):
-        """The layer gate, then the channel gates; those that there are."""
-        layer_gate = [self.layer_gate] if self.layer_gate else []
-        return [*layer_gate, *self.channel_gates.values()]
+        """The layer gates, then the channel gates; those that there are."""
+        return [gate for gate in (
+            self.layer_gate, *self.layer_gates.values(),
+            self.recurrent_channel_gate, *self.channel_gates.values())
+            if gate is not None]
 
     @property
     def gate_variables(self):
@@ -232,11 +306,11 @@ class Network(tf_keras.Model):
 
 def groups_of(config, block):
     """Channel decisions that a block offers. Raises ConfigError."""
-    groups = config.groups or block.filters
-    if block.filters % groups:
+    groups = config.groups or block.channels
+    if block.channels % groups:
         raise errors.ConfigError(
             f"`model_groups` must divide every block's channels; {block.name} "
-            f"has {block.filters}. Received: {groups}")
+            f"has {block.channels}. Received: {groups}")
     return groups
 
 
@@ -247,33 +321,34 @@ def _trainable(parts):
 class _Walk:
     """The decisions of one forward pass, collected block by block."""
 
-    def __init__(self, network, batch_size, train_gates, forced, thresholds):
+    def __init__(self, network, batch_size, train_gates, forced, thresholds,
+                 sampled):
         self._network, self._forced = network, forced
         self._thresholds = thresholds
         self._train_gates = train_gates
+        self._decided = gates.drawn if sampled else gates.straight_through
         self._ones = tf.ones([batch_size, 1])
-        self._state = (network.layer_gate.initial_state(batch_size)
-                       if network.layer_gate else None)
+        self._layer_state = network.layer_gating.initial_state(batch_size)
+        self._channel_state = network.channel_gating.initial_state(batch_size)
         self._soft_layers, self._soft_masks = [], []
         self._hard_layers, self._hard_masks = [], []
 
     def decide(self, index, block, x):
         """(gate, mask) for `block.call`; None where nothing decides."""
-        layer, mask = self._ask(index, block, x)
-        has_mask = block.name in self._network.channel_gates
-        hard_layer, hard_mask = layer, mask
-        if self._forced is None:
-            hard_layer = gates.straight_through(
-                layer, self._thresholds.layers[:, index:index + 1])
-            hard_mask = gates.straight_through(
-                mask, self._thresholds.masks[index])
+        if self._forced is not None:
+            layer = hard_layer = self._forced.layers[:, index:index + 1]
+            mask = hard_mask = self._forced.masks[index]
+        else:
+            layer, hard_layer = self._ask_layer(index, block, x)
+            mask, hard_mask = self._ask_channels(index, block, x, hard_layer)
         self._soft_layers.append(layer)
         self._soft_masks.append(mask)
         self._hard_layers.append(hard_layer)
         self._hard_masks.append(hard_mask)
-        gated = self._network.layer_gate is not None or self._forced is not None
-        return (hard_layer[:, 0] if gated else None,
-                hard_mask if has_mask else None)
+        network = self._network
+        gated = network.has_layer_gates or self._forced is not None
+        return (hard_layer[:, 0] if gated and block.skippable else None,
+                hard_mask if network.channel_gating.decides(block) else None)
 
     def decisions(self):
         return Decisions(tf.concat(self._hard_layers, axis=1),
@@ -283,15 +358,25 @@ class _Walk:
         return Decisions(tf.concat(self._soft_layers, axis=1),
                          tuple(self._soft_masks))
 
-    def _ask(self, index, block, x):
-        """([B, 1], [B, G]) probabilities, or what was forced."""
-        if self._forced is not None:
-            return (self._forced.layers[:, index:index + 1],
-                    self._forced.masks[index])
-        layer = mask = self._ones
-        if self._network.layer_gate is not None:
-            layer, self._state = self._network.layer_gate(x, self._state)
-        if block.name in self._network.channel_gates:
-            mask = self._network.channel_gates[block.name](
-                x, self._train_gates)
-        return layer, mask
+    def _ask_layer(self, index, block, x):
+        """[B, 1] probabilities, and what is decided."""
+        gating = self._network.layer_gating
+        if not gating.decides(block):
+            return self._ones, self._ones
+        layer, self._layer_state = gating.ask(
+            block, x, self._layer_state, self._train_gates)
+        return layer, self._decided(
+            layer, self._thresholds.layers[:, index:index + 1])
+
+    def _ask_channels(self, index, block, x, hard_layer):
+        """[B, G] probabilities, and what is decided."""
+        gating = self._network.channel_gating
+        if not gating.decides(block):
+            return self._ones, self._ones
+        mask, state = gating.ask(
+            block, x, self._channel_state, self._train_gates)
+        if state is not None:
+            # Behind a closed layer gate it is not asked.
+            self._channel_state = tf.where(
+                hard_layer > 0.5, state, self._channel_state)
+        return mask, self._decided(mask, self._thresholds.masks[index])

@@ -19,6 +19,7 @@ class Phase(NamedTuple):
     lr_floor: float   # share of its peak that the cosine ends at
     compression: str = ""  # what becomes of the blocks' kernels: a key of
                            # `compression.KINDS`; "": nothing
+    sampled: bool = False  # gates are drawn and learn by REINFORCE (`policy`)
 
 
 PHASES = (
@@ -26,6 +27,8 @@ PHASES = (
     Phase("warmup", False, True, False, False, 1.0, 1.0),
     Phase("skip", True, True, False, True, 1.0, 1.0),
     Phase("restore", True, True, False, True, 1.0, 0.1),
+    # SkipNet's second step (arXiv:1711.09485, Section 3.3).
+    Phase("reinforce", True, True, False, True, 0.3, 0.1, sampled=True),
     # Eq. 4 adds up seven losses; at the full rate their sum undid what restore
     # had won (ResNet14, CIFAR-10: 81% to 69% in an epoch).
     Phase("exits", True, True, True, True, 0.3, 0.0),
@@ -42,6 +45,9 @@ WARMUP_SKIP_RATIO = 0.01
 
 # Share of a phase's steps over which the rate climbs from 0 (base phase only).
 _CLIMB = 0.05
+
+# Share of the skip phase over which noise in the gates rises.
+_NOISE_RISE = 0.1
 
 # How the learning rate falls, and where it does in steps.
 DECAYS = ("cosine", "steps")
@@ -224,12 +230,16 @@ def target(phase, schedule, open_cost, step, steps):
 def gate_noise(phase, schedule, step, steps):
     """Width of the noise in the gates' thresholds, in [0, 1].
 
-    It grows over the skip phase and is gone at the end of the restore phase:
-    gates learn to be sure, then the weights learn what they decided.
+    It rises soon after gates begin to skip, and goes while weights recover:
+    a gate that is always drawn sees what comes of opening and of closing, and
+    learns to be sure; then the weights learn what the gates decided.
     """
+    if phase.sampled:
+        return 1.0
     way = (step + 1) / steps
-    share = {"skip": way, "restore": 1 - way}.get(phase.name, 0.0)
-    return schedule.gate_noise * share
+    share = {"skip": way / _NOISE_RISE,
+             "restore": 1 - way}.get(phase.name, 0.0)
+    return schedule.gate_noise * min(max(share, 0.0), 1.0)
 
 
 def is_done(phase, skip_ratio):

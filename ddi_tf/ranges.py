@@ -56,14 +56,22 @@ def attach(network, scaling):
             features = new(f"stage{stages}")
         block.range = features
         for conv in block.convolutions:
-            conv.range = new(f"{block.name}_{conv.name}")
-    for name, gate in network.channel_gates.items():
-        gate.conv.range = new(f"{name}_channel_gate_conv")
-        gate.pooled_range = new(f"{name}_channel_gate_pooled")
-    if network.layer_gate is not None:
-        network.layer_gate.pooled_ranges = {
-            width: new(f"layer_gate_{width}_pooled")
-            for width in network.layer_gate.embed}
+            # Two ranges on one activation: the converter would take the first.
+            conv.range = (features if conv is block.writer
+                          else new(f"{block.name}_{conv.name}"))
+    for gate in (*network.layer_gates.values(),
+                 *network.channel_gates.values()):
+        for conv in gate.convolutions:
+            conv.range = new(f"{gate.name}_{conv.name}")
+        gate.pooled_range = new(f"{gate.name}_pooled")
+    for gate in (network.layer_gate, network.recurrent_channel_gate):
+        if gate is not None:
+            gate.pooled_ranges = {
+                width: new(f"{gate.name}_{width}_pooled")
+                for width in gate.embed}
+    for answer in (*network.exits.values(), network.head):
+        if answer.norm is not None:
+            answer.norm.range = new(f"{answer.name}_norm")
     for exit_ in network.exits.values():
         exit_.conv.range = new(f"{exit_.name}_conv")
         exit_.range = new(f"{exit_.name}_logits")
@@ -143,7 +151,7 @@ def _revive(network, scaling, images):
     walk.all(images)
     if unused := [conv for block in network.blocks
                   if block.name not in walk.run_blocks
-                  for conv in block.residual]:
+                  for conv in block.branch]:
         finish.Norms(network, "open", unused).measure(
             data.normalize(images[start:start + _BATCH_SIZE], scaling)
             for start in range(0, len(images), _BATCH_SIZE))
@@ -213,8 +221,8 @@ class _Walk:
         self._run = {graph.name: tf.function(graph.function)
                      for graph in self._cut.graphs}
         self.run_blocks = set()
-        self._state = (None if network.layer_gate is None
-                       else network.layer_gate.initial_state(1))
+        self._states = (network.layer_gating.initial_state(1),
+                        network.channel_gating.initial_state(1))
 
     def all(self, images):
         """Runs all images, each by itself."""
@@ -222,27 +230,38 @@ class _Walk:
             self._one(data.normalize(image[np.newaxis], self._scaling))
 
     def _one(self, image):
-        run, state = self._run, self._state
+        run = self._run
+        layer_state, channel_state = self._states
         x = run["stem"](image)
         for step in self._cut.steps:
             mask = tf.ones([1, step.groups])
             is_open = True
             if step.layer_gate is not None:
-                chance, state = run[step.layer_gate.name](x, state)
+                chance, layer_state = self._ask(
+                    step.layer_gate, x, layer_state)
                 is_open = bool(chance[0, 0] >= 0.5)
             if (is_open or self._all_open) and step.channel_gate is not None:
-                mask = tf.cast(
-                    run[step.channel_gate.name](x) >= 0.5, tf.float32)
+                chances, channel_state = self._ask(
+                    step.channel_gate, x, channel_state)
+                mask = tf.cast(chances >= 0.5, tf.float32)
                 is_open = is_open and bool(tf.reduce_any(mask > 0))
             if self._all_open:
                 mask, is_open = tf.ones_like(mask), True
             if is_open:
                 self.run_blocks.add(step.name)
                 variant = step.variants[0]
-                x = run[variant.graph.name](
+                made = run[variant.graph.name](
                     x, *([mask] if variant.masked else []))
+                x = made if not step.appended else tf.concat([x, made], axis=3)
+            elif step.appended:
+                x = tf.pad(x, [[0, 0]] * 3 + [[0, step.appended]])
             elif step.skip is not None:
                 x = run[step.skip.name](x)
             if step.exit is not None:
                 run[step.exit.name](x)
         run["head"](x)
+
+    def _ask(self, gate, x, state):
+        """(probabilities, state) of a gate, recurrent or not."""
+        run = self._run[gate.name]
+        return (run(x), None) if state is None else run(x, state)

@@ -57,7 +57,9 @@ def save(folder, network):
 def _network(network):
     config = network.config
     return {
+        "name": config.title,
         "backbone": config.backbone, "depth": config.depth,
+        "width": config.width,
         "image_shape": list(config.image_shape),
         "parameters": network.count_params(),
         "base_macs": network.costs.base,

@@ -11,6 +11,7 @@ from ddi_tf import crops as crops_lib
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import losses
+from ddi_tf import policy
 
 
 def trained_variables(network, phase):
@@ -67,7 +68,8 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         loss = losses.cross_entropy(logits, labels, schedule.label_smoothing)
         return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
-                      with_exits=phase.exits, thresholds=thresholds)
+                      with_exits=phase.exits, thresholds=thresholds,
+                      sampled=phase.sampled)
     answered, of_labels = answer_losses(
         outputs, teacher and teacher.base(images), labels, schedule)
     full_path = costs.full_path(
@@ -80,8 +82,14 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
     if phase.priced:
         # Eq. 4 adds up the losses of all answers; the price of work keeps its
         # proportion to them.
-        terms["resource_loss"] = (
-            len(answered) * steering.weight(target, share) * cost)
+        weight = len(answered) * steering.weight(target, share)
+        terms["resource_loss"] = weight * cost
+        if phase.sampled:
+            wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                tf.cast(labels, tf.int32), outputs.logits)
+            terms["policy_loss"] = policy.loss(
+                outputs.probabilities, outputs.decisions,
+                wrong + weight * tf.cast(full_path / prices.base, tf.float32))
     if phase.gates and not phase.weights:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),

@@ -9,6 +9,7 @@ import itertools
 import re
 from typing import Callable, NamedTuple, Optional
 
+from ddi_tf import network as network_lib
 from ddi_tf import quantization
 from ddi_tf import work as work_lib
 
@@ -55,8 +56,10 @@ class Step(NamedTuple):
     channel_gate: Optional[Subgraph]
     groups: int
     variants: tuple
-    skip: Optional[Subgraph]  # None: a skipped block is the identity
+    skip: Optional[Subgraph]  # None: features pass, if it is skippable
     exit: Optional[Subgraph]
+    skippable: bool
+    appended: int             # as of `block.Block`
 
     @property
     def graphs(self):
@@ -111,13 +114,16 @@ def masked(block, groups):
 def every_set(most):
     """A graph for each set of open groups, of blocks that have `most` at most.
 
-    It computes nothing else. Blocks with more sets are `masked`.
+    It computes nothing else. Blocks with more sets are `masked`. The first
+    group of a block that cannot be skipped is always open.
     """
     def ways(block, groups):
-        if not can_narrow(block, groups) or 2**groups - 1 > most:
+        sets = 2**groups - 1 if block.skippable else 2**(groups - 1)
+        if not can_narrow(block, groups) or sets > most:
             return masked(block, groups)
         return tuple(Way(subset, False) for size in range(1, groups + 1)
-                     for subset in itertools.combinations(range(groups), size))
+                     for subset in itertools.combinations(range(groups), size)
+                     if block.skippable or 0 in subset)
     return ways
 
 
@@ -139,7 +145,7 @@ def ways_in(names):
 
 def can_narrow(block, groups):
     """Whether there are graphs of a block that compute some groups only."""
-    return groups > 1 and block.mask_site == "inner"
+    return groups > 1 and block.narrows
 
 
 def way_work(network, index, way):
@@ -155,8 +161,8 @@ def way_work(network, index, way):
 
 def groups_of(network, block):
     """How many channel groups gates decide about in a block."""
-    gate = network.channel_gates.get(block.name)
-    return gate.groups if gate else 1
+    return (network_lib.groups_of(network.config, block)
+            if network.channel_gating.decides(block) else 1)
 
 
 def _step(network, index, ways):
@@ -164,18 +170,13 @@ def _step(network, index, ways):
     inputs, after = _features(block.in_shape), _features(block.out_shape)
     reads, leaves = {"features": block.in_range}, {"features": block.range}
     layer_gate = channel_gate = skip = exit_ = None
-    if network.layer_gate is not None:
-        state = network.layer_gate.initial_state(1)
-        layer_gate = Subgraph(
-            f"layer_gate_{block.in_shape[-1]}", "layer_gate",
-            network.layer_gate, {**inputs, "state": tuple(state.shape)},
-            table.layer_gates[index], reads)
-    if block.name in network.channel_gates:
-        channel_gate = Subgraph(
-            f"{block.name}_channel_gate", "channel_gate",
-            network.channel_gates[block.name], inputs,
-            table.channel_gates[index], reads)
-    if not block.keeps_features:
+    if network.layer_gating.decides(block):
+        layer_gate = _gate(network, network.layer_gating, block, "layer_gate",
+                           table.layer_gates[index])
+    if network.channel_gating.decides(block):
+        channel_gate = _gate(network, network.channel_gating, block,
+                             "channel_gate", table.channel_gates[index])
+    if block.skippable and not block.keeps_features:
         skip = Subgraph(f"{block.name}_skip", "skip", block.skip, inputs,
                         table.skips[index], reads)
     if block.name in network.exits:
@@ -185,19 +186,38 @@ def _step(network, index, ways):
     groups = groups_of(network, block)
     return Step(block.name, layer_gate, channel_gate, groups, tuple(
         Variant(_block_graph(network, index, way), *way)
-        for way in ways(block, groups)), skip, exit_)
+        for way in ways(block, groups)), skip, exit_, block.skippable,
+        block.appended)
+
+
+def _gate(network, gating, block, role, work):
+    """The `Subgraph` that asks a gate about a block."""
+    inputs, state = _features(block.in_shape), gating.initial_state(1)
+    if state is not None:
+        inputs["state"] = tuple(state.shape)
+    return Subgraph(_gate_name(network, gating, block, role), role,
+                    gating.function(block), inputs, work,
+                    {"features": block.in_range})
+
+
+def _gate_name(network, gating, block, role):
+    """Of a gate's graph: one that blocks share reads features of one shape."""
+    name = gating.name(block, role)
+    shapes = {other.in_shape for other in network.blocks
+              if gating.decides(other) and gating.name(other, role) == name}
+    if len(shapes) == 1:
+        return name
+    return f"{name}_{'x'.join(map(str, block.in_shape[:2]))}"
 
 
 def _block_graph(network, index, way):
     """The `Subgraph` that runs a block in one `Way`."""
     block = network.blocks[index]
     total = groups_of(network, block)
-    function = block
+    function = block.run
     if can_narrow(block, total):
         function = functools.partial(
             block.run_groups, groups=way.groups, total=total)
-    elif way.masked:
-        function = lambda x, mask: block(x, mask=mask)
     inputs = _features(block.in_shape)
     ranges = {"features": block.in_range}
     if way.masked:

@@ -46,7 +46,7 @@ def _subject(values):
         ("layers", network["layer_gates"]),
         (_channels(network), network["channel_gates"])) if there]
     return (
-        f"network {network['backbone']} {network['depth']}: "
+        f"network {network['name']}: "
         f"{network['base_macs'] / 1e6:.2f} M MACs "
         f"({network['macs_with_gates_and_exits'] / 1e6:.2f} M with all gates, "
         f"exits), {network['parameters']:,} weights",

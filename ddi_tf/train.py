@@ -16,19 +16,20 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from ddi_tf import block
 from ddi_tf import board
 from ddi_tf import data_flags
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import follower
+from ddi_tf import gating
 from ddi_tf import interruption
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
 from ddi_tf import rand_augment
 from ddi_tf import ranges
-from ddi_tf import resnet
 from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import run_summary
@@ -61,13 +62,25 @@ _PRECISION = flags.DEFINE_enum(
 _BACKBONE = flags.DEFINE_enum(
     "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
 _DEPTH = flags.DEFINE_integer(
-    "model_depth", 38, "Layers of the backbone; a ResNet's is 6n + 2.")
+    "model_depth", None, "Layers of the backbone; a ResNet's is 6n + 2, a "
+    "DenseNet's 6n + 4. By default what the family is known for: "
+    + ", ".join(f"{name} {depth}" for name, (_, depth)
+                in network_lib.BACKBONES.items()) + ".")
+_WIDTH = flags.DEFINE_float(
+    "model_width", 1.0, "Factor on the backbone's numbers of channels.",
+    lower_bound=0.05, upper_bound=8.0)
 _LAYER_GATES = flags.DEFINE_bool(
-    "model_layer_gates", True, "Whether a recurrent gate may skip blocks.")
+    "model_layer_gates", True, "Whether gates may skip blocks.")
 _CHANNEL_GATES = flags.DEFINE_bool(
     "model_channel_gates", True, "Whether gates may skip channels of blocks.")
+_LAYER_GATE = flags.DEFINE_enum(
+    "model_layer_gate", "recurrent", gating.KINDS, "What decides about blocks: "
+    "an LSTM that all share, or a small convolution in each.")
+_CHANNEL_GATE = flags.DEFINE_enum(
+    "model_channel_gate", "convolutional", gating.KINDS,
+    "What decides about channels, likewise.")
 _MASK_SITE = flags.DEFINE_enum(
-    "model_mask_site", "inner", resnet.MASK_SITES,
+    "model_mask_site", "inner", block.MASK_SITES,
     "Where a channel mask applies: a block's output (as in the paper), the "
     "channels between its convolutions (saves in both), or both.")
 _GROUPS = flags.DEFINE_integer(
@@ -93,8 +106,8 @@ _EPOCHS = {
         lower_bound=0)
     for name, epochs, most in (
         ("base", 160, ""), ("warmup", 2, " at most"), ("skip", 20, ""),
-        ("restore", 60, ""), ("exits", 60, ""), ("prune", 0, ""),
-        ("cluster", 0, ""), ("quantize", 0, ""))}
+        ("restore", 60, ""), ("reinforce", 0, ""), ("exits", 60, ""),
+        ("prune", 0, ""), ("cluster", 0, ""), ("quantize", 0, ""))}
 _BASE_LR = flags.DEFINE_float(
     "train_base_lr", 0.1, "Peak learning rate of the base phase.")
 _JOINT_LR = flags.DEFINE_float(
@@ -127,7 +140,7 @@ _AVERAGE = flags.DEFINE_float(
     "keeps; it replaces the weights after each phase. 0: no mean.",
     lower_bound=0, upper_bound=1)
 _NOISE = flags.DEFINE_float(
-    "train_gate_noise", 0.0, "How far from one half the gates' thresholds are "
+    "train_gate_noise", 1.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
     upper_bound=1)
 _CALIBRATE = flags.DEFINE_bool(
@@ -145,7 +158,7 @@ _CLUSTERS = flags.DEFINE_integer(
     "convolution have after the cluster phase.", lower_bound=2)
 
 _ALPHA = flags.DEFINE_float(
-    "loss_alpha", 0.1, "Weight of the resource loss (Eq. 5) "
+    "loss_alpha", 0.5, "Weight of the resource loss (Eq. 5) "
     "that the skip phase begins with; it is steered from there.", lower_bound=0)
 _TARGET = flags.DEFINE_float(
     "target_cost", 0.5, "Executed cost to reach, as a fraction of the base "
@@ -248,8 +261,8 @@ def _run(run, start, folder, network, dataset, schedule, resource):
         "precision": _PRECISION.value,
     }, flags.FLAGS.flags_into_string())
     logging.info(
-        "%s%d: %.1f M MACs, %d parameters, %d training images, run in %s",
-        config.backbone, config.depth, network.costs.base / 1e6,
+        "%s: %.1f M MACs, %d parameters, %d training images, run in %s",
+        config.title, network.costs.base / 1e6,
         network.count_params(), len(dataset.train.images), folder.path)
     if step := run.resume():
         logging.info("going on from step %d", step)
@@ -260,10 +273,13 @@ def _run(run, start, folder, network, dataset, schedule, resource):
 
 def _network_config(dataset):
     return network_lib.NetworkConfig(
-        backbone=_BACKBONE.value, depth=_DEPTH.value,
+        backbone=_BACKBONE.value,
+        depth=_DEPTH.value or network_lib.BACKBONES[_BACKBONE.value][1],
+        width=_WIDTH.value,
         classes=len(dataset.label_names),
         image_shape=dataset.image_shape,
         layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
+        layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value)
 
 

@@ -6,12 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ddi_tf import exit_rules
+from ddi_tf import network as network_lib
 from ddi_tf.report import curves as curves_lib
 from ddi_tf.report import source
 from ddi_tf.report import wording
 
-BACKBONES = {"resnet": "ResNet", "densenet": "DenseNet",
-             "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2"}
+# How a `NetworkConfig.title` begins in figures and tables.
+_FAMILIES = {"resnet": "ResNet", "imagenet_resnet": "ResNet",
+             "densenet": "DenseNet", "imagenet_densenet": "DenseNet",
+             "mobilenetv2": "MobileNetV2"}
 
 
 class Point(NamedTuple):
@@ -63,10 +66,11 @@ class Group:
 
     @property
     def network(self):
-        """ "ResNet38"."""
-        network = self.about.settings["network"]
-        name = BACKBONES.get(network["backbone"], network["backbone"])
-        return f"{name}{network['depth']}"
+        """ "ResNet38", "MobileNetV2 x0.5"."""
+        config = network_lib.NetworkConfig.from_dict(
+            self.about.settings["network"])
+        family = _FAMILIES.get(config.backbone, config.backbone)
+        return config.title.replace(config.backbone, family, 1)
 
     @property
     def answers(self):

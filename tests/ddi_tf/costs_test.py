@@ -186,14 +186,14 @@ class MacTableTest(tf.test.TestCase):
         self.assertEqual(net.work.skips[0], work.Work())
         self.assertEqual(net.work.skips[1], net.blocks[1].skip_work)
         self.assertEqual(net.work.runs[2], net.blocks[2].run_work)
-        self.assertEqual(net.work.head, net.head.work(8, 8))
+        self.assertEqual(net.work.head, net.head.work)
         self.assertEqual(
             net.work.layer_gates[1], net.layer_gate.work(32, 32, 16))
         self.assertEqual(
             net.work.channel_gates[2],
             net.channel_gates["stage3_block1"].work(16, 16))
         self.assertEqual(
-            net.work.exits[1], net.exits["stage2_block1"].work(16, 16))
+            net.work.exits[1], net.exits["stage2_block1"].work)
 
     def test_what_a_network_lacks_does_no_work(self):
         net = network.Network(network.NetworkConfig(

@@ -55,23 +55,24 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), size=(4, 8, 16, 32))
     def test_one_logit_per_class_at_every_resolution(self, batch, size):
-        exit_ = exits.Exit(6, 5)
+        exit_ = exits.Exit((size, size, 6), 5)
         logits = exit_(tf.ones([batch, size, size, 6]))
         self.assertEqual(logits.shape, (batch, 5))
         self.assertEqual(logits.dtype, tf.float32)
 
     @parameterized.parameters((8, 16), (16, 8))
     def test_features_need_not_be_square(self, height, width):
-        logits = exits.Exit(2, 5)(tf.ones([3, height, width, 2]))
+        logits = exits.Exit((height, width, 2), 5)(
+            tf.ones([3, height, width, 2]))
         self.assertEqual(logits.shape, (3, 5))
 
     def test_config_survives_json(self):
-        exit_ = exits.Exit(6, 5, name="it")
+        exit_ = exits.Exit((8, 12, 6), 5, filters=3, normalizes=True, name="it")
         config = json.loads(json.dumps(exit_.get_config()))
         copy = exits.Exit.from_config(config)
         self.assertEqual(copy.get_config(), exit_.get_config())
-        self.assertEqual((copy.name, copy.channels, copy.classes),
-                         ("it", 6, 5))
+        self.assertEqual((copy.name, copy.shape, copy.classes),
+                         ("it", (8, 12, 6), 5))
 
     def test_value_by_hand(self):
         exit_ = _hand_set_exit()
@@ -86,7 +87,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
             _hand_set_exit()(-tf.ones([1, 8, 8, 1])), [[0.0, 0.5]])
 
     def test_only_training_moves_the_statistics(self):
-        exit_ = exits.Exit(2, 3)
+        exit_ = exits.Exit((8, 8, 2), 3)
         x = tf.random.stateless_normal([2, 8, 8, 2], [0, 1])
         exit_(x)
         self.assertAllEqual(exit_.conv.norm.moving_mean, tf.zeros([2]))
@@ -96,7 +97,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 39_424), (32, 152_576), (64, 600_064))
     def test_macs_by_hand(self, channels, expected):
         # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
-        self.assertEqual(exits.Exit(channels, 10).work(8, 8).macs, expected)
+        self.assertEqual(exits.Exit((8, 8, channels), 10).work.macs, expected)
 
     @parameterized.parameters(
         # The convolution on 4 x 4 x 16 and the dense layer on 256 numbers.
@@ -105,28 +106,51 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         ((8, 8), 8 * 8 * 16 + 256 + 256 + 256 + 256 + 10),
         ((4, 8), 4 * 8 * 16 + 256 + 256 + 256 + 256 + 10))
     def test_work_by_hand(self, size, activations):
-        self.assertEqual(exits.Exit(16, 10).work(*size), work.Work(
+        self.assertEqual(exits.Exit((*size, 16), 10).work, work.Work(
             39_424, 9 * 16 * 16 + 16 + 256 * 10 + 10, activations))
+
+    @parameterized.parameters(
+        (4, 4), (8, 4), (16, 4), (32, 4), (56, 4), (28, 4), (14, 7), (7, 7),
+        (3, 3), (1, 1))
+    def test_the_grid_divides_any_side(self, size, cells):
+        self.assertEqual(exits.grid(size), cells)
+
+    def test_fewer_filters_cost_less_by_hand(self):
+        exit_ = exits.Exit((8, 8, 30), 10, filters=5, normalizes=True)
+        self.assertEqual(exit_(tf.ones([2, 8, 8, 30])).shape, (2, 10))
+        self.assertEqual(
+            exit_.work.macs, 16 * 9 * 30 * 5 + 16 * 5 * 10)
+
+    def test_what_comes_unnormalised_is_normalised_first(self):
+        exit_ = _hand_set_exit(normalizes=True)
+        exit_.norm.norm.moving_mean.assign([10.0])
+        exit_.norm.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+        features = 10 - tf.ones([1, 8, 8, 1])
+        # Each cell becomes relu(9 - 10) = 0.
+        self.assertAllClose(exit_(features), [[0.0, 0.5]], atol=1e-5)
+        # Each becomes 2: sixteen of them; minus the last, and 0.5.
+        self.assertAllClose(
+            exit_(12 * tf.ones([1, 8, 8, 1])), [[32.0, -1.5]], atol=1e-4)
 
 
 class HeadTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(1, 3)
     def test_one_logit_per_class(self, batch):
-        logits = exits.Head(6, 5)(tf.ones([batch, 3, 4, 6]))
+        logits = exits.Head((3, 4, 6), 5)(tf.ones([batch, 3, 4, 6]))
         self.assertEqual(logits.shape, (batch, 5))
         self.assertEqual(logits.dtype, tf.float32)
 
     def test_config_survives_json(self):
-        head = exits.Head(6, 5, name="it")
+        head = exits.Head((3, 4, 6), 5, normalizes=True, name="it")
         config = json.loads(json.dumps(head.get_config()))
         copy = exits.Head.from_config(config)
         self.assertEqual(copy.get_config(), head.get_config())
-        self.assertEqual((copy.name, copy.channels, copy.classes),
-                         ("it", 6, 5))
+        self.assertEqual((copy.name, copy.shape, copy.classes),
+                         ("it", (3, 4, 6), 5))
 
     def test_value_by_hand(self):
-        head = exits.Head(2, 2)
+        head = exits.Head((1, 2, 2), 2)
         head(tf.zeros([1, 1, 1, 2]))
         head.dense.set_weights(
             [np.array([[1.0, 2.0], [-1.0, 3.0]]), np.array([0.5, 0.0])])
@@ -136,13 +160,13 @@ class HeadTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_work_by_hand(self):
         # The pool reads 8 * 8 * 64; the dense layer reads 64 and writes 10.
-        self.assertEqual(exits.Head(64, 10).work(8, 8),
+        self.assertEqual(exits.Head((8, 8, 64), 10).work,
                          work.Work(640, 650, 4096 + 64 + 10))
 
 
-def _hand_set_exit():
+def _hand_set_exit(normalizes=False):
     """Convolution and norm do nothing; see `test_value_by_hand`."""
-    exit_ = exits.Exit(1, 2)
+    exit_ = exits.Exit((8, 8, 1), 2, normalizes=normalizes)
     exit_(tf.zeros([1, 8, 8, 1]))
     kernel = np.zeros([3, 3, 1, 1])
     kernel[1, 1] = 1

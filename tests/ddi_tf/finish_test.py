@@ -196,8 +196,8 @@ class CalibrateTest(tf.test.TestCase):
 
 
 def _gate(*biases):
-    return types.SimpleNamespace(score=types.SimpleNamespace(
-        bias=tf.Variable(biases, dtype=tf.float32)))
+    return types.SimpleNamespace(
+        biases=[tf.Variable(biases, dtype=tf.float32)])
 
 
 class _Costs:
@@ -209,7 +209,7 @@ class _Costs:
         self._of_shift = of_shift
 
     def __call__(self):
-        self.shifts.append(float(self.gates[0].score.bias[0]) - 1.0)
+        self.shifts.append(float(self.gates[0].biases[0][0]) - 1.0)
         return self._of_shift(self.shifts[-1])
 
 
@@ -226,9 +226,9 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
             measure.gates, measure, target)
         self.assertEqual(before, of_shift(0.0))
         # All gates alike, and left as said.
-        self.assertAllClose(measure.gates[0].score.bias, [1.0 + shift])
+        self.assertAllClose(measure.gates[0].biases[0], [1.0 + shift])
         self.assertAllClose(
-            measure.gates[1].score.bias, [-0.5 + shift, 2.0 + shift])
+            measure.gates[1].biases[0], [-0.5 + shift, 2.0 + shift])
         self.assertAllClose(cost, of_shift(measure.shifts[-1]))
         self.assertAllClose(measure.shifts[-1], shift, atol=1e-6)
         self.assertLessEqual(len(measure.shifts), 24)
@@ -275,8 +275,8 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(finish.hold_target(measure.gates, measure, target),
                          (0.0, 0.5, 0.5))
         self.assertLessEqual(len(measure.shifts), 2)
-        self.assertAllEqual(measure.gates[0].score.bias, [1.0])
-        self.assertAllEqual(measure.gates[1].score.bias, [-0.5, 2.0])
+        self.assertAllEqual(measure.gates[0].biases[0], [1.0])
+        self.assertAllEqual(measure.gates[1].biases[0], [-0.5, 2.0])
 
     @parameterized.parameters(
         # From 0.2 to 0.9 at +0.3: the nearer side, with the smaller shift.
@@ -307,9 +307,9 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
     def test_one_gate_is_enough(self):
         gate = _gate(0.0)
         shift, _, cost = finish.hold_target(
-            [gate], lambda: _sigmoid(float(gate.score.bias[0])), 0.7)
+            [gate], lambda: _sigmoid(float(gate.biases[0][0])), 0.7)
         self.assertAllClose(cost, 0.7, rtol=finish.TOLERANCE)
-        self.assertAllClose(gate.score.bias, [shift])
+        self.assertAllClose(gate.biases[0], [shift])
 
 
 class NetworkTest(tf.test.TestCase, parameterized.TestCase):
@@ -329,11 +329,11 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
             return float(mean_cost())
         start = measure()
         for gate in net.gates:
-            gate.score.bias.assign_add(known * tf.ones_like(gate.score.bias))
+            gate.biases[0].assign_add(known * tf.ones_like(gate.biases[0]))
         target = measure()
         self.assertGreater(abs(target - start), 0.05)
         for gate in net.gates:
-            gate.score.bias.assign_sub(known * tf.ones_like(gate.score.bias))
+            gate.biases[0].assign_sub(known * tf.ones_like(gate.biases[0]))
         shift, _, cost = finish.hold_target(net.gates, measure, target)
         self.assertEqual(measure(), cost)
         self.assertGreater(shift * known, 0)

@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import conv_gate
 from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import recurrent_gates
 from ddi_tf import work
 
 
@@ -136,7 +138,7 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), width=(4, 8))
     def test_shapes_of_a_decision_and_of_the_state(self, batch, width):
-        gate = gates.LayerGate([4, 8, 4], hidden=5)
+        gate = recurrent_gates.LayerGate([4, 8, 4], hidden=5)
         state = gate.initial_state(batch)
         self.assertEqual(state.shape, (batch, 10))
         probability, after = gate(tf.ones([batch, 6, 6, width]), state)
@@ -146,16 +148,16 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
                          (tf.float32, tf.float32))
 
     def test_widths_share_everything_but_the_embedding(self):
-        gate = gates.LayerGate([4, 8, 4])
+        gate = recurrent_gates.LayerGate([4, 8, 4])
         for width in (4, 8, 4):
             gate(tf.ones([1, 2, 2, width]), gate.initial_state(1))
         # Two embeddings (kernel, bias), LSTM (two kernels, bias), score.
         self.assertLen(gate.trainable_variables, 2 * 2 + 3 + 2)
 
     def test_config_survives_json(self):
-        gate = gates.LayerGate([4, 8], hidden=5, name="it")
+        gate = recurrent_gates.LayerGate([4, 8], hidden=5, name="it")
         config = json.loads(json.dumps(gate.get_config()))
-        copy = gates.LayerGate.from_config(config)
+        copy = recurrent_gates.LayerGate.from_config(config)
         self.assertEqual(copy.get_config(), gate.get_config())
         self.assertEqual((copy.name, copy.widths, copy.hidden),
                          ("it", (4, 8), 5))
@@ -178,12 +180,12 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
             state, [_lstm_by_hand(0.0, h=0.3, c=-0.2)], atol=1e-6)
 
     def test_unwritten_gate_is_a_little_open(self):
-        gate = gates.LayerGate([4])
+        gate = recurrent_gates.LayerGate([4])
         probability, _ = gate(tf.zeros([1, 2, 2, 4]), gate.initial_state(1))
         self.assertAllClose(probability, [[_sigmoid(1.0)]])
 
     def test_images_of_a_batch_do_not_see_each_other(self):
-        gate = gates.LayerGate([4])
+        gate = recurrent_gates.LayerGate([4])
         x = tf.random.stateless_normal([3, 2, 2, 4], [0, 1])
         state = tf.random.stateless_normal([3, 20], [2, 3])
         together = gate(x, state)
@@ -195,35 +197,36 @@ class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 970), (32, 1130), (64, 1450))
     def test_macs_by_hand(self, channels, expected):
         # channels * 10 + 4 * 10 * (10 + 10) + 10
-        gate = gates.LayerGate([channels])
+        gate = recurrent_gates.LayerGate([channels])
         self.assertEqual(gate.work(8, 8, channels).macs, expected)
 
     def test_work_by_hand(self):
         # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 1,
         # each with biases.
-        self.assertEqual(gates.LayerGate([16]).work(4, 5, 16), work.Work(
+        self.assertEqual(recurrent_gates.LayerGate([16]).work(4, 5, 16), work.Work(
             970, 170 + 840 + 11, 4 * 5 * 16 + 26 + 60 + 11))
 
     def test_hidden_must_be_positive(self):
         with self.assertRaisesRegex(
                 ValueError, r"`hidden` must be positive\. Received: 0"):
-            gates.LayerGate([4], hidden=0)
+            recurrent_gates.LayerGate([4], hidden=0)
 
 
 class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), groups=(1, 2, 8))
     def test_one_probability_per_group(self, batch, groups):
-        gate = gates.ChannelGate(8, groups)
+        gate = conv_gate.ConvGate(8, groups)
         probability = gate(tf.ones([batch, 5, 6, 8]))
         self.assertEqual(probability.shape, (batch, groups))
         self.assertEqual(probability.dtype, tf.float32)
         self.assertAllInRange(probability, 0.0, 1.0)
 
     def test_config_survives_json(self):
-        gate = gates.ChannelGate(8, 2, name="it")
+        gate = conv_gate.ConvGate(
+            8, 2, filters=3, keeps_first=True, name="it")
         config = json.loads(json.dumps(gate.get_config()))
-        copy = gates.ChannelGate.from_config(config)
+        copy = conv_gate.ConvGate.from_config(config)
         self.assertEqual(copy.get_config(), gate.get_config())
         self.assertEqual((copy.name, copy.channels, copy.groups), ("it", 8, 2))
 
@@ -238,11 +241,11 @@ class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
             [[_sigmoid(2.5), _sigmoid(-2 * 2.5 + 0.5)]], atol=1e-6)
 
     def test_unwritten_gate_is_a_little_open(self):
-        probability = gates.ChannelGate(4, 2)(tf.zeros([1, 4, 4, 4]))
+        probability = conv_gate.ConvGate(4, 2)(tf.zeros([1, 4, 4, 4]))
         self.assertAllClose(probability, [[_sigmoid(1.0)] * 2])
 
     def test_only_training_moves_the_statistics(self):
-        gate = gates.ChannelGate(4, 2)
+        gate = conv_gate.ConvGate(4, 2)
         x = tf.random.stateless_normal([2, 4, 4, 4], [0, 1])
         gate(x)
         self.assertAllEqual(gate.conv.norm.moving_mean, tf.zeros([4]))
@@ -252,13 +255,29 @@ class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
     def test_work_by_hand(self):
         # 3 * 4 positions * 9 * 16 * 16, and 16 * 2 of the dense layer. The
         # convolution reads 640 numbers and writes 192, which the pool reads.
-        self.assertEqual(gates.ChannelGate(16, 2).work(5, 8), work.Work(
+        self.assertEqual(conv_gate.ConvGate(16, 2).work(5, 8), work.Work(
             27_648 + 32, 9 * 16 * 16 + 16 + 34, 640 + 192 + 192 + 18))
 
     def test_groups_must_be_positive(self):
         with self.assertRaisesRegex(
                 ValueError, r"`groups` must be positive\. Received: -1"):
-            gates.ChannelGate(8, -1)
+            conv_gate.ConvGate(8, -1)
+
+    def test_a_gate_that_keeps_the_first_group_decides_about_the_others(self):
+        gate = conv_gate.ConvGate(4, 3, filters=2, keeps_first=True)
+        chances = gate(tf.zeros([2, 4, 4, 4]))
+        self.assertEqual(chances.shape, (2, 3))
+        self.assertAllEqual(chances[:, 0], [1.0, 1.0])
+        self.assertAllClose(chances[:, 1:], [[_sigmoid(1.0)] * 2] * 2)
+        with self.assertRaisesRegex(ValueError, "more than 1. Received: 1"):
+            conv_gate.ConvGate(4, 1, keeps_first=True)
+
+    def test_work_of_a_light_gate_by_hand(self):
+        # 1x1 on 40 positions, 16 to 8; 3x3 on 12, 8 to 8; 8 * 2.
+        self.assertEqual(
+            conv_gate.ConvGate(16, 2, filters=8).work(5, 8), work.Work(
+                40 * 128 + 12 * 576 + 16, 128 + 8 + 576 + 8 + 18,
+                640 + 320 + 320 + 96 + 96 + 10))
 
 
 # Keras orders an LSTM's kernels as input, forget, cell, output.
@@ -268,7 +287,7 @@ _BIAS = (0.1, 1.0, -0.2, 0.3)
 
 
 def _hand_set_layer_gate():
-    gate = gates.LayerGate([2], hidden=1)
+    gate = recurrent_gates.LayerGate([2], hidden=1)
     gate(tf.zeros([1, 1, 1, 2]), gate.initial_state(1))
     gate.embed["2"].set_weights([np.array([[1.0], [2.0]]), np.array([-0.5])])
     gate.cell.set_weights(
@@ -286,7 +305,7 @@ def _lstm_by_hand(x, h, c):
 
 
 def _hand_set_channel_gate():
-    gate = gates.ChannelGate(1, 2)
+    gate = conv_gate.ConvGate(1, 2)
     gate(tf.zeros([1, 4, 4, 1]))
     kernel = np.zeros([3, 3, 1, 1])
     kernel[1, 1] = 1

@@ -74,9 +74,9 @@ class ConfigTest(tf.test.TestCase):
     def test_unknown_setting_is_an_error(self):
         values = dataclasses.asdict(network.NetworkConfig())
         with self.assertRaisesRegex(
-                errors.ConfigError, "a network has no setting colour, width"):
+                errors.ConfigError, "a network has no setting colour, hue"):
             network.NetworkConfig.from_dict(
-                {**values, "width": 2, "colour": "red"})
+                {**values, "hue": 2, "colour": "red"})
 
     def test_unknown_backbone_is_an_error(self):
         with self.assertRaisesRegex(

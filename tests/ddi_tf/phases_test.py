@@ -10,7 +10,7 @@ from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import phases
 
-(_BASE, _WARMUP, _SKIP, _RESTORE, _EXITS, _PRUNE, _CLUSTER,
+(_BASE, _WARMUP, _SKIP, _RESTORE, _REINFORCE, _EXITS, _PRUNE, _CLUSTER,
  _QUANTIZE) = phases.PHASES
 _ALL = {phase.name: 1.0 for phase in phases.PHASES}
 
@@ -84,7 +84,8 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_no_exits_no_exits_phase(self):
         self.assertEqual(
-            _planned(exits=False), (_BASE, _WARMUP, _SKIP, _RESTORE, *(
+            _planned(exits=False), (
+                _BASE, _WARMUP, _SKIP, _RESTORE, _REINFORCE, *(
                 phase._replace(exits=False) for phase in (
                     _PRUNE, _CLUSTER, _QUANTIZE))))
 
@@ -198,13 +199,17 @@ class TargetTest(tf.test.TestCase, parameterized.TestCase):
 class GateNoiseTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        (_SKIP, 0, 0.08), (_SKIP, 4, 0.4), (_SKIP, 9, 0.8),
-        (_RESTORE, 0, 0.72), (_RESTORE, 4, 0.4), (_RESTORE, 9, 0.0))
-    def test_it_grows_while_gates_learn_and_goes_while_weights_do(
+        (_SKIP, 0, 0.4), (_SKIP, 1, 0.8), (_SKIP, 19, 0.8),
+        (_RESTORE, 0, 0.76), (_RESTORE, 9, 0.4), (_RESTORE, 19, 0.0))
+    def test_it_is_there_while_gates_learn_and_goes_while_weights_do(
             self, phase, step, expected):
         schedule = phases.Schedule(gate_noise=0.8)
         self.assertAllClose(
-            phases.gate_noise(phase, schedule, step, 10), expected)
+            phases.gate_noise(phase, schedule, step, 20), expected)
+
+    def test_gates_that_are_drawn_open_with_their_probability(self):
+        self.assertEqual(phases.gate_noise(
+            _REINFORCE, phases.Schedule(gate_noise=0.0), 3, 10), 1.0)
 
     @parameterized.parameters(_BASE, _WARMUP, _EXITS)
     def test_other_phases_have_none(self, *phase):
@@ -223,6 +228,8 @@ class GateNoiseTest(tf.test.TestCase, parameterized.TestCase):
     def test_none_asked_is_none(self):
         schedule = phases.Schedule(gate_noise=0.0)
         for phase in phases.PHASES:
+            if phase.sampled:
+                continue
             self.assertEqual(phases.gate_noise(phase, schedule, 3, 10), 0.0)
 
 

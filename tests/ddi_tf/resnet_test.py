@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import block as block_lib
 from ddi_tf import costs
 from ddi_tf import errors
 from ddi_tf import layers
@@ -18,7 +19,7 @@ from ddi_tf import work
 _GROUPS = 4
 _SUBSETS = [subset for size in range(1, _GROUPS + 1)
             for subset in itertools.combinations(range(_GROUPS), size)]
-_SITES_AND_STRIDES = tuple(itertools.product(resnet.MASK_SITES, (1, 2)))
+_SITES_AND_STRIDES = tuple(itertools.product(block_lib.MASK_SITES, (1, 2)))
 
 
 def _block(mask_site="inner", stride=1):
@@ -105,7 +106,7 @@ class FamilyTest(tf.test.TestCase, parameterized.TestCase):
 class MaskTest(tf.test.TestCase):
 
     def test_groups_are_neighbours(self):
-        expanded = resnet.expand(tf.constant([[1.0, 0.0], [0.0, 1.0]]), 6)
+        expanded = block_lib.expand(tf.constant([[1.0, 0.0], [0.0, 1.0]]), 6)
         self.assertEqual(expanded.shape, (2, 1, 1, 6))
         self.assertAllEqual(expanded[:, 0, 0], [[1, 1, 1, 0, 0, 0],
                                                 [0, 0, 0, 1, 1, 1]])
@@ -126,7 +127,7 @@ class MaskTest(tf.test.TestCase):
 class BlockContractTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(
-        batch=(1, 3), mask_site=resnet.MASK_SITES, stride=(1, 2))
+        batch=(1, 3), mask_site=block_lib.MASK_SITES, stride=(1, 2))
     def test_output_has_the_stated_shape(self, batch, mask_site, stride):
         block = _block(mask_site, stride)
         y = block(_features(batch), tf.ones([batch]), tf.ones([batch, 2]))
@@ -177,7 +178,7 @@ class BlockContractTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(block.run_work, costs.Run(
             work.Work(*opened), work.Work(*linear), work.Work(*square)))
 
-    @parameterized.parameters(*resnet.MASK_SITES)
+    @parameterized.parameters(*block_lib.MASK_SITES)
     def test_a_projection_is_always_done(self, mask_site):
         block = resnet.ResidualBlock(
             (5, 7, 4), 8, stride=2, mask_site=mask_site)
@@ -197,7 +198,7 @@ class GateTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(y, tf.nn.relu(_shortcut(block, x)))
         self.assertAllEqual(y, block.skip(x))
 
-    @parameterized.parameters(*resnet.MASK_SITES)
+    @parameterized.parameters(*block_lib.MASK_SITES)
     def test_gate_off_leaves_features_unchanged(self, mask_site):
         block, x = _block(mask_site), _features()
         self.assertAllEqual(block(x, tf.zeros([3]), tf.ones([3, 4])), x)

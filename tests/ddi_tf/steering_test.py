@@ -93,6 +93,13 @@ class SteeringTest(tf.test.TestCase, parameterized.TestCase):
         state.compare(0.5)
         self.assertAllClose(state.offset, -0.05)
 
+    @parameterized.parameters((0.03, -0.1), (1.6, 0.1))
+    def test_a_lag_is_not_taken_for_a_distance(self, tune_cost, expected):
+        state = steering.Steering(1.0)
+        state.reset(cost=1.02, skip_ratio=0.0)
+        state.compare(tune_cost)
+        self.assertAllClose(state.offset, expected)
+
     @parameterized.parameters((0.55, -0.05, 0.0), (0.45, 0.075, 0.05))
     def test_the_tune_split_is_what_is_held_at_the_target(
             self, cost, offset, gap):

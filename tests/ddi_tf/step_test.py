@@ -18,7 +18,7 @@ from ddi_tf import steering
 from ddi_tf import step
 
 # Phases that compress kernels have the losses of the exits phase.
-_PHASES = _BASE, _WARMUP, _SKIP, _RESTORE, _EXITS = tuple(
+_PHASES = _BASE, _WARMUP, _SKIP, _RESTORE, _REINFORCE, _EXITS = tuple(
     phase for phase in phases.PHASES if not phase.compression)
 _BATCH, _TARGET = 8, 0.5
 _STEPS = 12  # enough to learn the images, whatever the order of float sums
@@ -98,7 +98,8 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
         priced = gated | {"resource_loss"}
         self.assertEqual(keys, {
             "base": base, "warmup": gated | {"open_loss"}, "skip": priced,
-            "restore": priced, "exits": priced})
+            "restore": priced, "reinforce": priced | {"policy_loss"},
+            "exits": priced})
 
     @parameterized.parameters((_SKIP, 1), (_RESTORE, 1), (_EXITS, 4))
     def test_work_is_priced_once_per_answer(self, phase, answers):

@@ -192,8 +192,8 @@ class WholeRunTest(_TrainerTest):
         self.assertEqual(self.draws, [*sum(epochs, []), 16, 17, 18])
 
     def test_thresholds_are_drawn_for_every_step(self):
-        # Their noise grows over the skip phase; the exits phase has none.
-        noise = [*np.arange(1, 9) / 16, *[0.0] * 8]
+        # Their noise is there in the skip phase; the exits phase has none.
+        noise = [*[0.5] * 8, *[0.0] * 8]
         self.assertEqual(self.thresholds, [
             ([16, 3 + 3 * 2], noise[step], 3, step) for step in range(16)])
 

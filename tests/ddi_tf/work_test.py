@@ -3,8 +3,8 @@
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import block
 from ddi_tf import network
-from ddi_tf import resnet
 from ddi_tf import work
 
 
@@ -35,7 +35,7 @@ class WorkTest(tf.test.TestCase):
 
 class NetworkWorkTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.parameters(*resnet.MASK_SITES)
+    @parameterized.parameters(*block.MASK_SITES)
     def test_resnet8_by_hand_wherever_its_masks_apply(self, mask_site):
         net = network.Network(network.NetworkConfig(
             depth=8, mask_site=mask_site))

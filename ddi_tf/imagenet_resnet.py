@@ -1,0 +1,73 @@
+"""ResNet-34 and ResNet-50 for images of ImageNet's size.
+
+He et al. 2016 (arXiv:1512.03385), Table 1; 1x1 convolutions where a shortcut
+changes the shape.
+"""
+
+from ddi_tf import backbone as backbone_lib
+from ddi_tf import errors
+from ddi_tf import exits
+from ddi_tf import layers
+from ddi_tf import resnet
+
+_STAGE_WIDTHS = (64, 128, 256, 512)
+
+# Of a bottleneck block's output, over its inner width.
+_EXPANSION = 4
+
+# A bottleneck is cheap beside what it reads: its gates reduce that first.
+_GATE_FILTERS = 16
+
+
+class Bottleneck(resnet.ResidualBlock):
+    """1x1 to a quarter of `filters`, 3x3, 1x1, round a shortcut."""
+
+    def _make_branch(self):
+        inner = self.filters // _EXPANSION
+        self.conv1 = layers.ConvBN(inner, 1, name="conv1")
+        self.conv2 = layers.ConvBN(inner, 3, stride=self.stride, name="conv2")
+        self.conv3 = layers.ConvBN(self.filters, 1, relu=False, name="conv3")
+
+    @property
+    def branch(self):
+        return [self.conv1, self.conv2, self.conv3]
+
+
+# Depth -> kind of block, its output over its inner width, its gates' filters,
+# and how many blocks each stage has.
+_FAMILY = {18: (resnet.ResidualBlock, 1, None, (2, 2, 2, 2)),
+           34: (resnet.ResidualBlock, 1, None, (3, 4, 6, 3)),
+           50: (Bottleneck, _EXPANSION, _GATE_FILTERS, (3, 4, 6, 3))}
+
+
+def build(config):
+    """The `backbone.Backbone` for a `network.NetworkConfig`."""
+    height, width, _ = config.image_shape
+    if height % 32 or width % 32:
+        raise errors.ConfigError(
+            "this ResNet's image height and width must be multiples of 32. "
+            f"Received: {height} x {width}")
+    if config.depth not in _FAMILY:
+        raise errors.ConfigError(
+            "`model_depth` of an ImageNet ResNet must be one of "
+            f"{', '.join(map(str, _FAMILY))}. Received: {config.depth}")
+    make, expansion, gate_filters, counts = _FAMILY[config.depth]
+    widths = [backbone_lib.scaled(filters, config.width)
+              for filters in _STAGE_WIDTHS]
+    stem = layers.ImageNetStem(widths[0], name="stem")
+    blocks, exit_after = [], []
+    shape = stem.out_shape(config.image_shape)
+    for stage, (filters, count) in enumerate(zip(widths, counts), start=1):
+        exit_after += [len(blocks) + position - 1
+                       for position in exits.positions(count)]
+        for index in range(1, count + 1):
+            blocks.append(make(
+                shape, expansion * filters,
+                stride=2 if stage > 1 and index == 1 else 1,
+                mask_site=config.mask_site,
+                name=f"stage{stage}_block{index}"))
+            shape = blocks[-1].out_shape
+    # Six in all, as on smaller images: the last stage is near the head.
+    return backbone_lib.Backbone(
+        stem, stem.work(*config.image_shape), blocks, tuple(exit_after[:6]),
+        exit_filters=widths[0], gate_filters=gate_filters)
