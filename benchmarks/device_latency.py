@@ -61,10 +61,12 @@ class Script:
 
     def __init__(self, bundle, path):
         self._layers, self._channels = [], []
-        self._yes_or_no = [np.array([[float(run)]]) for run in reversed(path)]
+        steps = list(zip(bundle.manifest.plan.steps, path))[::-1]
+        self._yes_or_no = [np.array([[float(run)]])
+                           for step, run in steps if step.layer_gate]
         self._all_groups = [
-            np.ones([1, step.groups]) for step, run in reversed(
-                list(zip(bundle.manifest.plan.steps, path))) if run]
+            np.ones([1, step.groups]) for step, run in steps
+            if step.channel_gate and (run or not step.skippable)]
         queues = {"layer_gate": self._layers, "channel_gate": self._channels}
 
         def make_graph(spec, content):

@@ -2,6 +2,8 @@
 
     python benchmarks/make_models.py --output=runs/latency_models
     python benchmarks/make_models.py --output=runs/int8_models --numbers=int8
+    python benchmarks/make_models.py --output=runs/densenet121_models \
+        --model_backbone=imagenet_densenet --image_size=224
 """
 
 import pathlib
@@ -23,7 +25,13 @@ from device import bundle as bundle_lib
 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder to write; must not exist.", required=True)
-_DEPTH = flags.DEFINE_integer("model_depth", 38, "Layers of the ResNet.")
+_BACKBONE = flags.DEFINE_enum(
+    "model_backbone", "resnet", list(network_lib.BACKBONES), "Backbone.")
+_DEPTH = flags.DEFINE_integer(
+    "model_depth", None, "Its layers; by default what it is known for.")
+_WIDTH = flags.DEFINE_float("model_width", 1.0, "Factor on its channels.")
+_SIZE = flags.DEFINE_integer(
+    "image_size", 32, "Height and width of its images, pixels.")
 _NUMBERS = flags.DEFINE_enum(
     "numbers", "none", ["none", "int8"], "What both compute with.")
 _GROUPS = flags.DEFINE_integer(
@@ -41,7 +49,10 @@ def main(argv):
         sys.exit(f"error: {output} exists already.")
     tf_keras.utils.set_random_seed(0)
     network = network_lib.Network(network_lib.NetworkConfig(
-        depth=_DEPTH.value, groups=_GROUPS.value))
+        backbone=_BACKBONE.value,
+        depth=_DEPTH.value or network_lib.BACKBONES[_BACKBONE.value][1],
+        width=_WIDTH.value, image_shape=(_SIZE.value, _SIZE.value, 3),
+        groups=_GROUPS.value))
     output.mkdir(parents=True)
     settings = {"data": {"label_names": [str(n) for n in range(10)],
                          "scaling": {"mean": [128.0] * 3, "std": [64.0] * 3}}}

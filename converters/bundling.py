@@ -80,7 +80,8 @@ def _manifest(settings, network, pieces, converted, operating_points,
         channel_gate=name(step.channel_gate), groups=step.groups,
         variants=tuple(bundle_lib.Variant(v.graph.name, v.groups, v.masked)
                        for v in step.variants),
-        skippable=True, skip=name(step.skip), exit=name(step.exit))
+        skippable=step.skippable, appended=step.appended,
+        skip=name(step.skip), exit=name(step.exit))
         for step in pieces.steps)
     data = settings["data"]
     energy_model = energy.model(

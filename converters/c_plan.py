@@ -17,6 +17,8 @@ OFF = -1.0       # DDI_OFF
 
 # Bits of `ddi_groups`; what fits `variant_count`.
 _MOST_GROUPS, _MOST_VARIANTS = 64, 255
+# What fits `appended`.
+_MOST_APPENDED = (1 << 16) - 1
 # MACs of a path, and what a budget keeps beside them, must fit 32 bits.
 _MOST_MACS = (1 << 31) - 1
 _FLOAT_BYTES = 4
@@ -25,7 +27,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _MOST_FLOATS = (1 << 16) - 1
 
 # sizeof of the structs where pointers have 4 bytes.
-_PLAN_BYTES, _STEP_BYTES, _VARIANT_BYTES, _EXIT_BYTES = 48, 32, 24, 8
+_PLAN_BYTES, _STEP_BYTES, _VARIANT_BYTES, _EXIT_BYTES = 52, 36, 24, 8
 _POINTER_BYTES = 4
 
 
@@ -52,8 +54,10 @@ class Step(NamedTuple):
     channel_gate: int
     skip: int
     exit: int
+    appended: int
     groups: int
     skippable: bool
+    zero: int
 
 
 class Exit(NamedTuple):
@@ -73,7 +77,8 @@ class Plan(NamedTuple):
     image_bytes: int
     stem_bytes: int
     cheapest_macs: int
-    state_bytes: int
+    layer_state_bytes: int
+    channel_state_bytes: int
     scratch_at: int      # floats
     features_at: int     # floats
     channels: int
@@ -112,10 +117,13 @@ def make(bundle):
     numbers = {graph.name: number
                for number, graph in enumerate(manifest.graphs)}
     stem = bundle.graphs[manifest.plan.stem]
-    image, state_bytes = stem.inputs[0], _state_bytes(bundle)
-    scratch_at = math.ceil(state_bytes / _FLOAT_BYTES)
-    features_at = scratch_at + _scratch_floats(manifest)
-    features = max(map(_bytes, (image, *_features(bundle))))
+    image = stem.inputs[0]
+    states = [_state_bytes(bundle, role)
+              for role in ("layer_gate", "channel_gate")]
+    scratch_at = sum(states) // _FLOAT_BYTES
+    features_at = scratch_at + _scratch_floats(bundle)
+    # Whatever is handed on is somebody's first input, as is the image.
+    features = max(_bytes(graph.inputs[0]) for graph in bundle.graphs.values())
     exits = [step.exit for step in manifest.plan.steps if step.exit]
     return Plan(
         pixels=quantization.pixels(manifest.input, image),
@@ -126,7 +134,8 @@ def make(bundle):
         exits=tuple(Exit(bundle.graphs[name].outputs[0].scale, numbers[name])
                     for name in (*exits, manifest.plan.head)),
         image_bytes=_bytes(image), stem_bytes=_bytes(stem.outputs[0]),
-        cheapest_macs=costs.cheapest, state_bytes=state_bytes,
+        cheapest_macs=costs.cheapest, layer_state_bytes=states[0],
+        channel_state_bytes=states[1],
         scratch_at=scratch_at, features_at=_fitting(features_at),
         channels=image.shape[-1], stem=numbers[stem.name],
         work_floats=features_at + math.ceil(features / _FLOAT_BYTES),
@@ -139,19 +148,21 @@ def make(bundle):
 
 def _step(bundle, numbers, exits, step, prices, reserve, onward):
     number = lambda name: NONE if name is None else numbers[name]
+    block = bundle.graphs[step.variants[0].graph]
     return Step(
         variants=tuple(_variant(bundle.graphs[variant.graph], variant,
                                 numbers[variant.graph])
                        for variant in step.variants),
-        feature_bytes=_bytes(
-            bundle.graphs[step.variants[0].graph].outputs[0]),
+        feature_bytes=_bytes(block.outputs[0]) + (
+            _bytes(block.inputs[0]) if step.appended else 0),
         ask_macs=(prices.layer_gate + prices.channel_gate
                   + max(min(prices.variants), prices.skip)),
         reserve_macs=reserve, onward_macs=onward,
         layer_gate=number(step.layer_gate),
         channel_gate=number(step.channel_gate), skip=number(step.skip),
         exit=NONE if step.exit is None else exits.index(step.exit),
-        groups=step.groups, skippable=step.skippable)
+        appended=step.appended, groups=step.groups, skippable=step.skippable,
+        zero=block.inputs[0].zero_point)
 
 
 def _variant(graph, variant, number):
@@ -178,16 +189,21 @@ def _check(bundle):
                  f"{step.groups} channel groups", f"{_MOST_GROUPS} at most")
         _require(len(step.variants) <= _MOST_VARIANTS, f"step {step.name} has "
                  f"{len(step.variants)} variants", f"{_MOST_VARIANTS} at most")
+        _require(step.appended <= _MOST_APPENDED, f"step {step.name} appends "
+                 f"{step.appended} channels", f"{_MOST_APPENDED} at most")
+    # Several steps may ask one gate.
+    gates = [name for step in manifest.plan.steps
+             for name in (step.layer_gate, step.channel_gate) if name]
     macs = sum(graph.macs for graph in manifest.graphs) + sum(
-        bundle.graphs[step.layer_gate].macs
-        for step in manifest.plan.steps if step.layer_gate)
+        bundle.graphs[name].macs for name in gates)
     _require(macs <= _MOST_MACS, f"its graphs have {macs:,} MACs",
              f"{_MOST_MACS:,} at most")
 
 
 def _fitting(features_at):
-    _require(features_at <= _MOST_FLOATS, "gates and exits write "
-             f"{features_at:,} numbers", f"{_MOST_FLOATS:,} at most")
+    _require(features_at <= _MOST_FLOATS, "what gates, exits and blocks that "
+             f"append leave takes {_FLOAT_BYTES * features_at:,} bytes",
+             f"{_FLOAT_BYTES * _MOST_FLOATS:,} at most")
     return features_at
 
 
@@ -203,18 +219,25 @@ def _bytes(tensor):
     return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
 
 
-def _features(bundle):
-    """Every feature map that the controller hands on, as tensors."""
-    return [graph.outputs[0] for graph in bundle.graphs.values()
-            if graph.role in ("stem", "block", "skip")]
-
-
-def _state_bytes(bundle):
+def _state_bytes(bundle, role):
+    """Of a role's recurrent gates; 0 where they are feed-forward."""
     return next((_bytes(graph.outputs[1]) for graph in bundle.graphs.values()
-                 if graph.role == "layer_gate"), 0)
+                 if graph.role == role and len(graph.outputs) > 1), 0)
 
 
-def _scratch_floats(manifest):
-    """Room for what is never needed at once: chances, a mask or logits."""
-    groups = max((step.groups for step in manifest.plan.steps), default=1)
-    return max(groups, math.ceil(len(manifest.labels) / _FLOAT_BYTES))
+def _scratch_floats(bundle):
+    """Room for what is never needed at once.
+
+    A gate's chances; a mask, then the channels to append; logits.
+    """
+    steps = bundle.manifest.plan.steps
+    numbers = [len(bundle.manifest.labels),
+               *(_appended_bytes(bundle, step) for step in steps)]
+    return max([math.ceil(max(numbers) / _FLOAT_BYTES), 1,
+                *(step.groups for step in steps)])
+
+
+def _appended_bytes(bundle, step):
+    """Of what a step's graphs leave to be appended; 0 if nothing is."""
+    left = bundle.graphs[step.variants[0].graph].outputs[0]
+    return _bytes(left) if step.appended else 0

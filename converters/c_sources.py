@@ -127,8 +127,8 @@ def _plan_source(bundle, plan):
                for number, step in enumerate(plan.steps))]
     if plan.steps:
         parts.append("static const ddi_step steps[DDI_STEPS] = {\n" + "".join(
-            f"    {{variants_{number}, {', '.join(map(str, step[1:-1]))}, "
-            f"{len(step.variants)}, {int(step.skippable)}}},\n"
+            f"    {{variants_{number}, {', '.join(map(str, step[1:-2]))}, "
+            f"{len(step.variants)}, {int(step.skippable)}, {step.zero}}},\n"
             for number, step in enumerate(plan.steps)) + "};\n")
     parts.append(_struct(plan))
     if plan.points:
@@ -164,7 +164,8 @@ def _variants(number, step, named):
 def _struct(plan):
     steps = "steps" if plan.steps else "0"
     fields = (plan.image_bytes, plan.stem_bytes, plan.cheapest_macs,
-              plan.state_bytes, plan.scratch_at, plan.features_at)
+              plan.layer_state_bytes, plan.channel_state_bytes,
+              plan.scratch_at, plan.features_at)
     return ("const ddi_plan ddi_bundle_plan = {\n"
             f"    pixels, graph_macs, {steps}, exits,\n"
             f"    {', '.join(f'{value}u' for value in fields)},\n"

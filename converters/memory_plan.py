@@ -4,8 +4,9 @@ One arena serves all graphs, since they run one after the other and leave
 nothing in it: the largest counts, not the sum. A graph's inputs are copied into
 the arena before it runs and its outputs out of it after, so one buffer for
 features is enough: a block's output takes the place of its input, and a skipped
-block leaves it where it is. The prepared image lies there too until the stem
-has run.
+block leaves it where it is. Channels that a block appends come into a second
+buffer, which gates and exits use too, and from there behind each pixel's own.
+The prepared image lies in the first until the stem has run.
 """
 
 import dataclasses
@@ -147,7 +148,8 @@ class Paths:
         for step, prices, onward in zip(
                 self._plan.steps, costs.steps, costs.past_exit):
             if not step.skippable:
-                least = int(np.argmin(prices.variants))
+                least = budget.cheapest_variant(
+                    step.variants, prices.variants, budget.least_groups(step))
                 names.append(step.variants[least].graph)
             elif step.skip is not None:
                 names.append(step.skip)

@@ -3,6 +3,7 @@
 Everything is placed in inches, one unit of the axes each.
 """
 
+import math
 from typing import NamedTuple
 
 from matplotlib import patches
@@ -14,7 +15,8 @@ WIDTH = 2.3
 ABOVE = 0.78  # from the line of features to the block's upper edge
 _BELOW = 1.22 # and down to its lower edge, without its variants
 _BAR, _BAR_STEP = 0.15, 0.22   # height of a variant; from one to the next
-_WIDEST = 0.72                 # a variant of the plan's most channels
+# A variant of hardly any, and one of the plan's most channels.
+_NARROWEST, _WIDEST = 0.2, 0.72
 _FAINTEST = 0.2                # of a variant without any MACs
 
 LAYER_GATE, CHANNEL_GATE, EXIT = style.ORANGE, style.PURPLE, style.GREEN
@@ -40,6 +42,11 @@ class Scale(NamedTuple):
         return cls(max((graph.outputs[0].shape[-1] for graph in blocks),
                        default=1),
                    max([1, *(graph.macs for graph in blocks)]))
+
+    def width(self, channels):
+        """The more channels, the wider; a network's last may have many."""
+        share = math.sqrt(channels / self.channels)
+        return _NARROWEST + (_WIDEST - _NARROWEST) * share
 
     def colour(self, macs):
         """The more MACs, the darker."""
@@ -118,6 +125,8 @@ def draw(axes, x, y, step, graphs, scale, tall):
 def _shapes(step, graphs):
     """ "32x32x16" of its features; before and after where they differ."""
     graph = graphs[step.variants[0].graph]
+    if step.appended:
+        return plan_words.grown(graph.inputs[0], step.appended)
     before = plan_words.shape(graph.inputs[:1])
     after = plan_words.shape(graph.outputs[:1])
     return after if before == after else f"{before} to {after}"
@@ -132,8 +141,8 @@ def _pass_by(axes, x, y, step, graphs):
     line(axes, [(x + _GATE_X, y), (x + _JOIN_X, y)], dashed=True)
     middle = x + (_GATE_X + _JOIN_X) / 2
     if step.skip is None:
-        axes.text(middle, y + 0.05, "skip", fontsize=8, ha="center",
-                  va="bottom", color=style.PALE)
+        axes.text(middle, y + 0.05, "skip: zeros" if step.appended else "skip",
+                  fontsize=8, ha="center", va="bottom", color=style.PALE)
     else:
         box(axes, middle, y, f"skip {plan_words.macs(graphs[step.skip].macs)}",
             style.PALE)
@@ -165,7 +174,7 @@ def _variant(axes, x, y, step, variant, graph, scale):
     """A bar as wide as its channels, and its MACs."""
     axes.plot([x + _GATE_X, x + _JOIN_X], [y, y], color=style.INK,
               linewidth=0.6, zorder=1)
-    width = _WIDEST * graph.outputs[0].shape[-1] / scale.channels
+    width = scale.width(graph.outputs[0].shape[-1])
     bar(axes, x + _BARS_X, y, width, variant.groups, step.groups,
         scale.colour(graph.macs), variant.masked)
     axes.text(x + _BARS_X + width + 0.06, y, plan_words.macs(graph.macs),

@@ -4,6 +4,7 @@ import collections
 import zlib
 from typing import NamedTuple, Optional
 
+from device import budget
 from device import bundle as bundle_lib
 
 
@@ -100,8 +101,10 @@ def _cheapest(plan, graphs):
     names = [plan.stem]
     for step in plan.steps:
         if not step.skippable:
-            names.append(min((variant.graph for variant in step.variants),
-                             key=lambda name: graphs[name].macs))
+            names.append(step.variants[budget.cheapest_variant(
+                step.variants, [graphs[variant.graph].macs
+                                for variant in step.variants],
+                budget.least_groups(step))].graph)
         elif step.skip is not None:
             names.append(step.skip)
         if step.exit is not None:

@@ -3,12 +3,15 @@
 Everything is placed in inches, one unit of the axes each.
 """
 
+import itertools
+
 from converters import plan_block
 from converters import plan_words
 from ddi_tf import storage
 from ddi_tf.report import style
 
-# Stages share a row of up to so many blocks; a longer stage is broken.
+# Stages share a row of up to so many blocks; a longer stage is broken, into
+# rows that are much alike.
 _SHORT_ROW, _LONG_ROW = 3, 6
 
 # Left of a row: image and stem; right of it: head and answer; between rows.
@@ -16,7 +19,6 @@ _LEFT, _RIGHT, _GAP = 1.7, 1.5, 0.35
 _MARGIN, _TITLE = 0.25, 0.9
 _NARROWEST = 8.6  # less, and title and key have no room
 _KEY_WIDTH, _KEY_STEP = 4.1, 0.4
-
 
 
 def _mark_variant(axes, x, y, scale, masked=False):
@@ -43,8 +45,8 @@ _KEY = (
     (_mark_shades, "the darker, the more MACs, up to {most}"),
     (lambda axes, x, y, scale: plan_block.line(
         axes, [(x - 0.25, y), (x + 0.25, y)], dashed=True),
-     "skipped: features go on as they are, or through\n"
-     "a small graph where their shape changes"),
+     "skipped: features go on as they are, with zeros for\n"
+     "channels to append; or through a small graph"),
     (lambda axes, x, y, scale: plan_block.box(
         axes, x, y, "exit", plan_block.EXIT),
      "exit: answers if it is sure, and the rest is not\n"
@@ -99,21 +101,20 @@ def render(bundle):
 
 
 def rows_of(bundle):
-    """Lists of `bundle.Step`s; a stage is what leaves features of one shape."""
-    stages, previous = [], None
-    for step in bundle.manifest.plan.steps:
-        shape = bundle.graphs[step.variants[0].graph].outputs[0].shape
-        if shape != previous:
-            stages.append([])
-        stages[-1].append(step)
-        previous = shape
+    """Lists of `bundle.Step`s; a stage leaves features of one resolution."""
+    resolution = lambda step: bundle.graphs[
+        step.variants[0].graph].outputs[0].shape[:-1]
+    stages = [list(steps) for _, steps in itertools.groupby(
+        bundle.manifest.plan.steps, resolution)]
     rows = [[]]
     for stage in stages:
         if len(rows[-1]) + len(stage) <= _SHORT_ROW:
             rows[-1].extend(stage)
         else:
-            rows.extend(stage[start:start + _LONG_ROW]
-                        for start in range(0, len(stage), _LONG_ROW))
+            count = -(-len(stage) // _LONG_ROW)
+            longest = -(-len(stage) // count)
+            rows.extend(stage[start:start + longest]
+                        for start in range(0, len(stage), longest))
     return rows if rows[0] else rows[1:] or rows
 
 

@@ -162,9 +162,12 @@ def _points(bundle):
 
 def _graphs(bundle, rows, profile, columns):
     """A row per graph, an empty line between blocks."""
+    appending = {variant.graph for step in bundle.manifest.plan.steps
+                 for variant in step.variants if step.appended}
     title = "\nGraphs, in the order of the plan"
     if "role" in columns:
-        title += " (x3: three blocks use it)"
+        title += " (x3: three blocks use it"
+        title += "; ->+: it appends)" if appending else ")"
     table = _table(columns, title)
     latencies = {} if profile is None else {
         graph.name: graph for graph in profile.graphs}
@@ -173,19 +176,20 @@ def _graphs(bundle, rows, profile, columns):
         if row.step != previous:
             table.add_row()
         previous = row.step
-        cells = _cells(bundle.manifest, row, latencies.get(row.graph.name))
+        cells = _cells(bundle.manifest, row, latencies.get(row.graph.name),
+                       "->+" if row.graph.name in appending else "->")
         table.add_row(*(cells[column] for column in columns))
     return table
 
 
-def _cells(manifest, row, latency):
-    """Column -> text."""
+def _cells(manifest, row, latency, arrow):
+    """Column -> text; `arrow` is what stands between input and output."""
     graph = row.graph
     times = "" if row.uses == 1 else f" x{row.uses}"
     shapes = map(plan_words.shape, (graph.inputs, graph.outputs))
     return {
         "name": _text(graph.name), "role": _text(graph.role + times),
-        "input -> output": _text(" -> ".join(shapes)),
+        "input -> output": _text(f" {arrow} ".join(shapes)),
         "output type": _text(_type(graph.outputs[0])),
         "MACs": f"{graph.macs:,}",
         "of base": _share(graph.macs, manifest.base_macs),

@@ -102,9 +102,9 @@ class Rehearsal:
         channels = np.arange(image.shape[-1])
         [features] = self._compare(
             plan.stem, self._pixels[channels, image][np.newaxis])
-        state, passed, logits = None, [], []
+        states, passed, logits = {}, [], []
         for step in plan.steps:
-            gates, groups, state = self._ask(step, features, state)
+            gates, groups = self._ask(step, features, states)
             ran, groups, features = self._pass(step, features, groups)
             passed.append(Passed((*gates, *ran), groups))
             if step.exit is not None:
@@ -130,35 +130,55 @@ class Rehearsal:
                 "other versions of tflite-micro and ai-edge-litert, or report "
                 "it there.")
 
-    def _ask(self, step, features, state):
-        """(gates asked, groups that they want, state) at one step."""
+    def _ask(self, step, features, states):
+        """(gates asked, groups that run) at one step.
+
+        Args:
+            states: role of recurrent gates -> their state; goes on.
+        """
         asked, is_open, groups = [], True, tuple(range(step.groups))
         if step.layer_gate is not None:
-            if state is None:
-                tensor = self._specs[step.layer_gate].inputs[1]
-                state = np.zeros(tensor.shape, tensor.dtype)
-            chance, state = self._compare(step.layer_gate, features, state)
+            chances = self._chances(step.layer_gate, features, states)
             asked.append(step.layer_gate)
-            is_open = bool(chance[0, 0] >= 0.5)
+            is_open = bool(chances[0] >= 0.5)
         if step.channel_gate is not None:
-            [chances] = self._compare(step.channel_gate, features)
+            # Who is not asked does not go on.
+            chances = self._chances(step.channel_gate, features,
+                                    states if is_open else dict(states))
             if is_open:
                 asked.append(step.channel_gate)
-                groups = tuple(np.flatnonzero(chances[0] >= 0.5).tolist())
-        return asked, groups if is_open else (), state
+                groups = tuple(np.flatnonzero(chances >= 0.5).tolist())
+        groups = groups if is_open else ()
+        return asked, tuple(sorted({*groups, *budget.least_groups(step)}))
+
+    def _chances(self, name, features, states):
+        """[G] float32 of a gate; a recurrent one's state goes on."""
+        spec = self._specs[name]
+        if len(spec.inputs) == 1:
+            return self._compare(name, features)[0][0]
+        state = states.get(spec.role)
+        if state is None:
+            state = np.zeros(spec.inputs[1].shape, np.float32)
+        chances, states[spec.role] = self._compare(name, features, state)
+        return chances[0]
 
     def _pass(self, step, features, groups):
         """([graph that ran], groups, features) behind one block."""
-        ways = [self._compare(variant.graph, features,
+        left = [self._compare(variant.graph, features,
                               *self._masks(variant, groups))[0]
                 for variant in step.variants]
         skipped = (features if step.skip is None
                    else self._compare(step.skip, features)[0])
+        if step.appended:
+            zero = self._specs[step.variants[0].graph].inputs[0].zero_point
+            skipped, *left = (
+                np.concatenate([features, own], axis=-1)
+                for own in (np.full_like(left[0], zero), *left))
         choice = budget.cheapest_variant(
             step.variants, self._prices[step.name], groups) if groups else None
         if choice is None:
             return ([] if step.skip is None else [step.skip]), (), skipped
-        return [step.variants[choice].graph], groups, ways[choice]
+        return [step.variants[choice].graph], groups, left[choice]
 
     def _masks(self, variant, groups):
         """The mask to run a variant with, if it takes one: [1, G]."""

@@ -68,7 +68,8 @@ class Block(tf_keras.layers.Layer):
     def branch(self):
         """The layers that a skip leaves out, in order; one at least.
 
-        Each offers what `layers.ConvBN` does.
+        Each offers what `layers.ConvBN` does. All but the last have as many
+        channels: a mask of inner channels stands behind each of them.
         """
         raise NotImplementedError
 

@@ -22,6 +22,17 @@ class Run(NamedTuple):
     linear: Any
     square: Any
 
+    @property
+    def plain(self):
+        """What the plain backbone has of it: all."""
+        return self
+
+    def executed(self, mask):
+        """[B] float64: cost for a mask, [B, G] float64 in {0, 1}."""
+        m = tf.reduce_mean(mask, axis=1)
+        return (self.opened * gates.opened(mask) + self.linear * m
+                + self.square * m * m)
+
 
 class CostTable(NamedTuple):
     """Costs of one network's subgraphs, in one unit; K blocks, E exits."""
@@ -30,7 +41,8 @@ class CostTable(NamedTuple):
     layer_gates: tuple    # K
     channel_gates: tuple  # K; 0 where there is none
     skips: tuple          # K: paid by every image
-    runs: tuple           # K `Run`: paid on top when the block runs
+    runs: tuple           # K `Run`, or what has its methods: paid on top when
+                          # the block runs
     exits: tuple          # E
     exit_after: tuple     # E block indices
     head: Any
@@ -41,26 +53,28 @@ class CostTable(NamedTuple):
             return tuple(map(price, costs))
         return CostTable(
             price(self.stem), each(self.layer_gates), each(self.channel_gates),
-            each(self.skips), tuple(Run(*each(run)) for run in self.runs),
+            each(self.skips), tuple(run._make(each(run)) for run in self.runs),
             each(self.exits), self.exit_after, price(self.head))
 
     @property
     def base(self):
         """Cost of the plain backbone: stem, every block, head."""
-        return (self.stem + sum(self.skips) + self.head
-                + sum(sum(run) for run in self.runs))
+        return self._in_full(sum(run.plain) for run in self.runs)
 
     @property
     def everything(self):
         """Cost of all gates open and all exits evaluated, none taken."""
-        return (self.base + sum(self.layer_gates) + sum(self.channel_gates)
-                + sum(self.exits))
+        return (self._in_full(map(sum, self.runs)) + sum(self.layer_gates)
+                + sum(self.channel_gates) + sum(self.exits))
 
     @property
     def least(self):
         """Cost with every gate closed and all exits evaluated, none taken."""
         return (self.stem + sum(self.skips) + sum(self.layer_gates)
                 + sum(self.answers))
+
+    def _in_full(self, runs):
+        return self.stem + sum(self.skips) + self.head + sum(runs)
 
     @property
     def answers(self):
@@ -91,7 +105,8 @@ def work_table(network, stem_work):
 def without_gates(table):
     """The `CostTable` of the same network when no gate is asked."""
     nothing = tuple(0 * cost for cost in table.layer_gates)
-    return table._replace(layer_gates=nothing, channel_gates=nothing)
+    return table._replace(layer_gates=nothing, channel_gates=nothing,
+                          runs=tuple(run.plain for run in table.runs))
 
 
 def spent(table, decisions):
@@ -99,7 +114,7 @@ def spent(table, decisions):
 
     Args:
         table: `CostTable`.
-        decisions: `network.Decisions`, hard, [B, K] and K times [B, G_k].
+        decisions: `deciding.Decisions`, hard, [B, K] and K times [B, G_k].
 
     Returns:
         [B, E + 1] float64, in the table's unit (MACs do not fit float32
@@ -112,9 +127,7 @@ def spent(table, decisions):
     for k, run in enumerate(table.runs):
         gate = tf.cast(decisions.layers[:, k], tf.float64)
         mask = tf.cast(decisions.masks[k], tf.float64)
-        m = tf.reduce_mean(mask, axis=1)
-        executed = (table.channel_gates[k] + run.opened * gates.opened(mask)
-                    + run.linear * m + run.square * m * m)
+        executed = table.channel_gates[k] + run.executed(mask)
         total += table.layer_gates[k] + table.skips[k] + gate * executed
         if k in table.exit_after:
             at_exits.append(total)

@@ -1,9 +1,9 @@
 """DenseNet-BC, whose layers add channels to what they read.
 
 Huang et al. 2017 (arXiv:1608.06993): for small images (growth 12; 46, 58, 64,
-82, 100, ... layers) and DenseNet-121 for ImageNet's (growth 32). A skipped layer
-leaves zeros in its place of the concatenation, and a closed channel a map of
-zeros, so that shapes stay as they are.
+82, 100, ... layers) and DenseNet-121 for ImageNet's (growth 32). A skipped
+layer leaves zeros in its place of the concatenation, and a closed channel a map
+of zeros, so that shapes stay as they are.
 """
 
 import tensorflow as tf
@@ -38,8 +38,8 @@ def layers_per_stage(depth):
     count, rest = divmod(depth - 4, 2 * _STAGES)
     if count < 1 or rest:
         raise errors.ConfigError(
-            "`model_depth` of a DenseNet-BC must be 6n + 4 (22, 46, 58, 64, 82, "
-            f"100, ...). Received: {depth}")
+            "`model_depth` of a DenseNet-BC must be 6n + 4 (22, 46, 58, 64, "
+            f"82, 100, ...). Received: {depth}")
     return count
 
 

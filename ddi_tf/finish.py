@@ -26,6 +26,11 @@ TOLERANCE = 0.002
 NEAR = 0.01
 FAR = 0.02
 
+# A channel that varies less was the same for every image, as what a skipped
+# layer appends is. Divided by that, the first image for which it is another
+# would be blown up by hundreds; with a variance of 1 it is what it is.
+_LEAST_VARIANCE = 1e-10
+
 # The search: its first step, and how far the gates may be moved. A gate's
 # score is a logit: at the end any that has a gradient left can be opened. On
 # the way only those that are unsure: a shift of 4 opened blocks that the
@@ -77,6 +82,7 @@ class Norms:
                   for variable in (norm.moving_mean, norm.moving_variance)]
         self._means = [(variable, tf.Variable(tf.zeros_like(variable)))
                        for variable, _ in moving]
+        self._variances = [norm.moving_variance for norm in norms]
 
         @tf.function(reduce_retracing=True)
         def add(images):
@@ -107,6 +113,9 @@ class Norms:
         if count:
             for variable, total in self._means:
                 variable.assign(total / count)
+            for variance in self._variances:
+                variance.assign(tf.where(
+                    variance < _LEAST_VARIANCE, 1.0, variance))
 
     def measure_at(self, steps, dataset, sampler, advance=lambda: None):
         """`measure` on what `sampler` draws for global steps.

@@ -88,5 +88,10 @@ def score(units, name="score"):
 
 
 def keep_first(chances):
-    """[B, G - 1] probabilities -> [B, G]; the first group is always open."""
-    return tf.concat([tf.ones_like(chances[:, :1]), chances], axis=1)
+    """[B, G - 1] probabilities -> [B, G]; the first group is always open.
+
+    As a product: of a concatenation, the converter makes int8 numbers.
+    """
+    groups = chances.shape[1] + 1
+    first, others = np.eye(1, groups), np.eye(groups - 1, groups, 1)
+    return chances @ others.astype(np.float32) + first.astype(np.float32)

@@ -9,7 +9,75 @@ Both kinds answer the same questions, for layers as for channels:
     name(block, role), function(block)  of the graph that asks on a device
 """
 
+from typing import Any, NamedTuple
+
+from ddi_tf import conv_gate
+from ddi_tf import errors
+from ddi_tf import recurrent_gates
+
 KINDS = ("recurrent", "convolutional")
+
+
+class Gates(NamedTuple):
+    """The gates of a network, and who asks them."""
+
+    layer_gate: Any              # `recurrent_gates.LayerGate`, or None
+    layer_gates: dict            # block name -> `conv_gate.ConvGate`
+    layer_gating: Any
+    recurrent_channel_gate: Any  # `...RecurrentChannelGate`, or None
+    channel_gates: dict          # block name -> `conv_gate.ConvGate`
+    channel_gating: Any
+
+
+def make(config, blocks, groups, filters):
+    """The `Gates` of a network.
+
+    Args:
+        config: `network.NetworkConfig`.
+        blocks: of `block.Block`.
+        groups: name of each block with a channel gate -> its decisions.
+        filters: `backbone.Backbone.gate_filters`.
+
+    Raises:
+        ConfigError: there is no such kind of gate.
+    """
+    for kind in (config.layer_gate, config.channel_gate):
+        if kind not in KINDS:
+            raise errors.ConfigError(
+                f"a gate's kind must be one of {', '.join(KINDS)}. "
+                f"Received: {kind}")
+    layers = [block for block in blocks
+              if config.layer_gates and block.skippable]
+    masked = [block for block in blocks if block.name in groups]
+    return Gates(*_layer_gates(config.layer_gate, layers, filters),
+                 *_channel_gates(config.channel_gate, masked, groups, filters))
+
+
+def _layer_gates(kind, blocks, filters):
+    """(recurrent gate or None, gates per block, gating)."""
+    if blocks and kind == "recurrent":
+        gate = recurrent_gates.LayerGate(
+            [block.in_shape[-1] for block in blocks], name="layer_gate")
+        return gate, {}, Shared(gate, [block.name for block in blocks], False)
+    gates = {block.name: conv_gate.ConvGate(
+        block.in_shape[-1], 1, filters=filters,
+        name=f"{block.name}_layer_gate") for block in blocks}
+    return None, gates, PerBlock(gates)
+
+
+def _channel_gates(kind, blocks, groups, filters):
+    """(recurrent gate or None, gates per block, gating)."""
+    if blocks and kind == "recurrent":
+        gate = recurrent_gates.RecurrentChannelGate(
+            [block.in_shape[-1] for block in blocks], groups,
+            [block.name for block in blocks if not block.skippable],
+            name="channel_gate")
+        return gate, {}, Shared(gate, groups, True)
+    gates = {block.name: conv_gate.ConvGate(
+        block.in_shape[-1], groups[block.name], filters=filters,
+        keeps_first=not block.skippable, name=f"{block.name}_channel_gate")
+        for block in blocks}
+    return None, gates, PerBlock(gates)
 
 
 class PerBlock:

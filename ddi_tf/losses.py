@@ -81,7 +81,7 @@ def open_gates(probabilities):
     """Warm-up: `mean max(0, margin - p)` over all gates; 0 when all are open.
 
     Args:
-        probabilities: `network.Decisions` of probabilities.
+        probabilities: `deciding.Decisions` of probabilities.
     """
     parts = [probabilities.layers, *probabilities.masks]
     return tf.add_n([

@@ -3,7 +3,7 @@
 from absl import logging
 
 from ddi_tf import costs
-from ddi_tf import network as network_lib
+from ddi_tf import deciding
 from ddi_tf import phases
 from ddi_tf import traces
 
@@ -41,7 +41,7 @@ class Monitor:
         """
         tune = self.look() if tune is None else tune
         spent = costs.spent(
-            self._prices, network_lib.Decisions(tune.layers, tune.masks))
+            self._prices, deciding.Decisions(tune.layers, tune.masks))
         full_path = costs.full_path(self._prices, spent).numpy()
         return float(full_path.mean() / self._prices.base)
 

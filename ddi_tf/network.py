@@ -7,17 +7,15 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from ddi_tf import conv_gate
 from ddi_tf import costs
+from ddi_tf import deciding
 from ddi_tf import densenet
 from ddi_tf import errors
 from ddi_tf import exits
-from ddi_tf import gates
 from ddi_tf import gating
 from ddi_tf import imagenet_resnet
 from ddi_tf import mobilenetv2
 from ddi_tf import quantization
-from ddi_tf import recurrent_gates
 from ddi_tf import resnet
 
 # What builds a family's `backbone.Backbone`, and the depth it is known for.
@@ -44,6 +42,10 @@ class NetworkConfig:
         mask_site: where a channel mask applies (`block.MASK_SITES`).
         groups: channel decisions per block; 0 is one for every channel.
         exits: whether the network has early exits.
+        strategy: who decides what runs (`strategies.CLASSES`): these gates, or
+            those of a peer.
+        inner_width: of strategy "pfec": factor on the channels between a
+            block's convolutions, one or one per stage.
     """
 
     backbone: str = "resnet"
@@ -58,6 +60,8 @@ class NetworkConfig:
     mask_site: str = "inner"
     groups: int = 2
     exits: bool = True
+    strategy: str = "gates"
+    inner_width: tuple = (1.0,)
 
     @classmethod
     def from_dict(cls, values):
@@ -67,7 +71,8 @@ class NetworkConfig:
             raise errors.ConfigError(
                 f"a network has no setting {', '.join(unknown)}; it was "
                 "written by another version of ddi_tf")
-        return cls(**{**values, "image_shape": tuple(values["image_shape"])})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value
+                      for name, value in values.items()})
 
     @property
     def title(self):
@@ -93,20 +98,13 @@ def _policy(precision):
         tf_keras.mixed_precision.set_global_policy(before)
 
 
-class Decisions(NamedTuple):
-    """What the gates said: K blocks, G_k channel groups in block k."""
-
-    layers: tf.Tensor  # [B, K] float in {0, 1}, or probabilities
-    masks: tuple       # K times [B, G_k] float in {0, 1}, or probabilities
-
-
 class Outputs(NamedTuple):
     """Everything the network answered and decided, E exits and the head."""
 
     logits: tf.Tensor         # [B, C], the head's
     exit_logits: tuple        # E times [B, C], in order; () if not asked
-    decisions: Decisions      # hard, with straight-through gradients
-    probabilities: Decisions  # what they were rounded from
+    decisions: deciding.Decisions      # hard, with straight-through gradients
+    probabilities: deciding.Decisions  # what they were rounded from
     spent: tf.Tensor          # [B, E + 1] float64: costs.spent
 
 
@@ -135,9 +133,10 @@ class Network(tf_keras.Model):
                 f"Received: {config.backbone}")
         self.config, self.rounding, self.image_range = config, None, None
         with _policy(precision):
-            build, _ = BACKBONES[config.backbone]
-            backbone = build(config)
+            backbone = self._make_backbone()
         self.stem, self.blocks = backbone.stem, backbone.blocks
+        self.layer_gate = self.recurrent_channel_gate = None
+        self.layer_gates, self.channel_gates = {}, {}
         reads = {"normalizes": backbone.normalizes}
         self.head = exits.Head(
             self.blocks[-1].out_shape, config.classes, name="head", **reads)
@@ -149,7 +148,7 @@ class Network(tf_keras.Model):
             for number, index in enumerate(backbone.exit_after, start=1)
         } if config.exits else {}
         # What every subgraph does, and the MACs of it.
-        self.work = costs.work_table(self, backbone.stem_work)
+        self.work = self._work_table(backbone.stem_work)
         self.costs = self.work.priced(lambda work: work.macs)
         self(tf.zeros([1, *config.image_shape]))  # makes every variable
 
@@ -162,7 +161,7 @@ class Network(tf_keras.Model):
             training: whether stem, blocks, exits and head are being trained
                 (batch norm by the batch).
             train_gates: the same for the gates; None: as `training`.
-            decisions: `Decisions` to obey instead of asking the gates.
+            decisions: `deciding.Decisions` to obey instead of asking the gates.
             with_exits: whether the exits are evaluated.
             thresholds: [B, D] from which probabilities count as open, first of
                 the layer gates, then of each block's channel groups; None: one
@@ -174,12 +173,11 @@ class Network(tf_keras.Model):
         """
         train_gates = training if train_gates is None else train_gates
         x = self.stem(quantization.rounded(images, self.image_range), training)
-        walk = _Walk(self, tf.shape(images)[0], train_gates, decisions,
-                     self._split(thresholds), sampled)
+        walk = self._walk(tf.shape(images)[0], train_gates, decisions,
+                          thresholds, sampled)
         exit_logits = []
         for index, block in enumerate(self.blocks):
-            gate, mask = walk.decide(index, block, x)
-            x = block(x, gate, mask, training)
+            x = walk.run(index, block, x, training)
             if with_exits and block.name in self.exits:
                 exit_logits.append(self.exits[block.name](x, training))
         hard = walk.decisions()
@@ -215,62 +213,47 @@ class Network(tf_keras.Model):
                 if self.channel_gating.decides(block) else 1
                 for block in self.blocks]
 
+    def _make_backbone(self):
+        """The `backbone.Backbone` that it is made of."""
+        build, _ = BACKBONES[self.config.backbone]
+        return build(self.config)
+
     def _make_gates(self, filters):
-        """Gates, and `layer_gating`, `channel_gating`: who asks them.
+        """Makes gates, and `layer_gating`, `channel_gating`: who asks them.
 
         Args:
             filters: `backbone.Backbone.gate_filters`.
         """
-        config = self.config
-        for kind in (config.layer_gate, config.channel_gate):
-            if kind not in gating.KINDS:
-                raise errors.ConfigError(
-                    "a gate's kind must be one of "
-                    f"{', '.join(gating.KINDS)}. Received: {kind}")
-        layers = [block for block in self.blocks if block.skippable
-                  ] if config.layer_gates else []
-        masked = [block for block in self.blocks if block.channels
-                  ] if config.channel_gates else []
-        widths = lambda blocks: [block.in_shape[-1] for block in blocks]
-        self.layer_gate = self.recurrent_channel_gate = None
-        self.layer_gates, self.channel_gates = {}, {}
-        self.layer_gating = gating.PerBlock(self.layer_gates)
-        self.channel_gating = gating.PerBlock(self.channel_gates)
-        if layers and config.layer_gate == "recurrent":
-            self.layer_gate = recurrent_gates.LayerGate(
-                widths(layers), name="layer_gate")
-            self.layer_gating = gating.Shared(
-                self.layer_gate, [block.name for block in layers], False)
-        else:
-            for block in layers:
-                self.layer_gates[block.name] = conv_gate.ConvGate(
-                    block.in_shape[-1], 1, filters=filters,
-                    name=f"{block.name}_layer_gate")
-        groups = {block.name: groups_of(config, block) for block in masked}
-        fixed = [block.name for block in masked if not block.skippable]
-        if masked and config.channel_gate == "recurrent":
-            self.recurrent_channel_gate = recurrent_gates.RecurrentChannelGate(
-                widths(masked), groups, fixed, name="channel_gate")
-            self.channel_gating = gating.Shared(
-                self.recurrent_channel_gate, groups, True)
-        else:
-            for block in masked:
-                self.channel_gates[block.name] = conv_gate.ConvGate(
-                    block.in_shape[-1], groups[block.name], filters=filters,
-                    keeps_first=block.name in fixed,
-                    name=f"{block.name}_channel_gate")
+        # One group leaves no choice where something must run.
+        masked = [block for block in self.blocks if block.channels and (
+            block.skippable or self.config.groups != 1)]
+        groups = {block.name: groups_of(self.config, block)
+                  for block in masked} if self.config.channel_gates else {}
+        # Kept one by one: a checkpoint knows them by these names.
+        (self.layer_gate, self.layer_gates, self.layer_gating,
+         self.recurrent_channel_gate, self.channel_gates, self.channel_gating
+         ) = gating.make(self.config, self.blocks, groups, filters)
 
-    def _split(self, thresholds):
-        """[B, D] -> `Decisions` of thresholds."""
+    def _work_table(self, stem_work):
+        """`costs.CostTable` in `work.Work`."""
+        return costs.work_table(self, stem_work)
+
+    def _walk(self, batch_size, train_gates, decisions, thresholds, sampled):
+        """Who decides in one forward, and runs the blocks."""
+        return deciding.Walk(self, batch_size, train_gates, decisions,
+                             self.split(thresholds), sampled)
+
+    def split(self, thresholds):
+        """[B, D] -> `deciding.Decisions` of thresholds."""
         if thresholds is None:
             thresholds = tf.fill([1, self.decision_count], 0.5)
         layers, *masks = tf.split(
             thresholds, [len(self.blocks), *self._group_counts], axis=1)
-        return Decisions(layers, tuple(masks))
+        return deciding.Decisions(layers, tuple(masks))
 
     def all_open(self, batch_size):
-        """`Decisions` that run every block with every channel."""
-        return Decisions(
+        """`deciding.Decisions` that run every block with every channel."""
+        return deciding.Decisions(
             tf.ones([batch_size, len(self.blocks)]),
             tuple(tf.ones([batch_size, groups])
                   for groups in self._group_counts))
@@ -316,67 +299,3 @@ def groups_of(config, block):
 
 def _trainable(parts):
     return [v for part in parts for v in part.trainable_variables]
-
-
-class _Walk:
-    """The decisions of one forward pass, collected block by block."""
-
-    def __init__(self, network, batch_size, train_gates, forced, thresholds,
-                 sampled):
-        self._network, self._forced = network, forced
-        self._thresholds = thresholds
-        self._train_gates = train_gates
-        self._decided = gates.drawn if sampled else gates.straight_through
-        self._ones = tf.ones([batch_size, 1])
-        self._layer_state = network.layer_gating.initial_state(batch_size)
-        self._channel_state = network.channel_gating.initial_state(batch_size)
-        self._soft_layers, self._soft_masks = [], []
-        self._hard_layers, self._hard_masks = [], []
-
-    def decide(self, index, block, x):
-        """(gate, mask) for `block.call`; None where nothing decides."""
-        if self._forced is not None:
-            layer = hard_layer = self._forced.layers[:, index:index + 1]
-            mask = hard_mask = self._forced.masks[index]
-        else:
-            layer, hard_layer = self._ask_layer(index, block, x)
-            mask, hard_mask = self._ask_channels(index, block, x, hard_layer)
-        self._soft_layers.append(layer)
-        self._soft_masks.append(mask)
-        self._hard_layers.append(hard_layer)
-        self._hard_masks.append(hard_mask)
-        network = self._network
-        gated = network.has_layer_gates or self._forced is not None
-        return (hard_layer[:, 0] if gated and block.skippable else None,
-                hard_mask if network.channel_gating.decides(block) else None)
-
-    def decisions(self):
-        return Decisions(tf.concat(self._hard_layers, axis=1),
-                         tuple(self._hard_masks))
-
-    def probabilities(self):
-        return Decisions(tf.concat(self._soft_layers, axis=1),
-                         tuple(self._soft_masks))
-
-    def _ask_layer(self, index, block, x):
-        """[B, 1] probabilities, and what is decided."""
-        gating = self._network.layer_gating
-        if not gating.decides(block):
-            return self._ones, self._ones
-        layer, self._layer_state = gating.ask(
-            block, x, self._layer_state, self._train_gates)
-        return layer, self._decided(
-            layer, self._thresholds.layers[:, index:index + 1])
-
-    def _ask_channels(self, index, block, x, hard_layer):
-        """[B, G] probabilities, and what is decided."""
-        gating = self._network.channel_gating
-        if not gating.decides(block):
-            return self._ones, self._ones
-        mask, state = gating.ask(
-            block, x, self._channel_state, self._train_gates)
-        if state is not None:
-            # Behind a closed layer gate it is not asked.
-            self._channel_state = tf.where(
-                hard_layer > 0.5, state, self._channel_state)
-        return mask, self._decided(mask, self._thresholds.masks[index])

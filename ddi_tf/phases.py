@@ -20,6 +20,8 @@ class Phase(NamedTuple):
     compression: str = ""  # what becomes of the blocks' kernels: a key of
                            # `compression.KINDS`; "": nothing
     sampled: bool = False  # gates are drawn and learn by REINFORCE (`policy`)
+    curriculum: bool = False  # first about the last block alone, in the end
+                              # about all (`blocks_decided`)
 
 
 PHASES = (
@@ -39,6 +41,18 @@ PHASES = (
     # Quantisation-aware: int8 rounding in the forward (`quantization`).
     Phase("quantize", True, True, True, True, 0.1, 0.0, "quantize"),
 )
+
+# What strategies (`strategies`) have otherwise: phase -> changes.
+_OTHERWISE = {
+    # A policy learns alone, then together with the rest: the reinforce phase
+    # (arXiv:1711.08393, Section 3.3).
+    "blockdrop": {"skip": {
+        "weights": False, "sampled": True, "curriculum": True}},
+}
+
+# Strategies without probabilities to draw by, and those not of int8 numbers.
+_NOT_DRAWN = ("act", "sact")
+_NOT_QUANTIZED = ("act", "sact", "lccl", "blockdrop")
 
 # Warm-up is over when this share of the gated work is skipped at most.
 WARMUP_SKIP_RATIO = 0.01
@@ -148,13 +162,15 @@ def planned(config, schedule):
         schedule: `Schedule`; a phase of 0 epochs is left out.
 
     Raises:
-        ConfigError: none is left.
+        ConfigError: none is left, or one is of gates alone.
     """
     gated = config.layer_gates or config.channel_gates
+    otherwise = _OTHERWISE.get(config.strategy, {})
     rows = tuple(
         phase._replace(gates=phase.gates and gated,
                        exits=phase.exits and config.exits,
-                       priced=phase.priced and gated)
+                       priced=phase.priced and gated,
+                       **otherwise.get(phase.name, {}))
         for phase in PHASES
         if schedule.epochs.get(phase.name, 0) and (
             phase.compression  # there are kernels in any network
@@ -164,6 +180,15 @@ def planned(config, schedule):
         raise errors.ConfigError(
             "there is nothing to train: every phase that this network has is "
             "given 0 epochs. Raise one of --train_*_epochs.")
+    if alien := [
+            row.name for row in rows
+            if row.sampled and config.strategy in _NOT_DRAWN
+            or row.compression == "quantize"
+            and config.strategy in _NOT_QUANTIZED]:
+        raise errors.ConfigError(
+            "only gates are drawn and computed in int8, not `model_strategy` "
+            f"{config.strategy}: give --train_{alien[0]}_epochs=0. "
+            f"Received: {schedule.epochs[alien[0]]}")
     return rows
 
 
@@ -240,6 +265,17 @@ def gate_noise(phase, schedule, step, steps):
     share = {"skip": way / _NOISE_RISE,
              "restore": 1 - way}.get(phase.name, 0.0)
     return schedule.gate_noise * min(max(share, 0.0), 1.0)
+
+
+def blocks_decided(phase, blocks, step, steps):
+    """How many of the last `blocks` are decided about; those before them run.
+
+    BlockDrop's curriculum (arXiv:1711.08393, Section 3.3), which takes in one
+    block after the other, evenly over the phase.
+    """
+    if not phase.curriculum:
+        return blocks
+    return math.ceil(blocks * (step + 1) / steps)
 
 
 def is_done(phase, skip_ratio):

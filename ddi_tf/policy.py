@@ -19,8 +19,8 @@ def log_likelihood(probabilities, decisions):
     """How likely each image's decisions were.
 
     Args:
-        probabilities: `network.Decisions` of probabilities.
-        decisions: `network.Decisions` that were drawn, in {0, 1}.
+        probabilities: `deciding.Decisions` of probabilities.
+        decisions: `deciding.Decisions` that were drawn, in {0, 1}.
 
     Returns:
         [B] float <= 0: `sum log p` over the gates that were asked; behind a

@@ -143,8 +143,8 @@ def find(network, scaling, images, others):
 def _revive(network, scaling, images):
     """Measures the batch norms of blocks that no image runs, with all open.
 
-    In runs from before `gates.unmasked_if_closed` they saw nothing but zeros, and
-    blow up what a device feeds them beyond what int8 graphs can hold.
+    In runs from before `gates.unmasked_if_closed` they saw nothing but zeros,
+    and blow up what a device feeds them beyond what int8 graphs can hold.
     """
     network.rounding.mode = quantization.OFF
     walk = _Walk(network, scaling)

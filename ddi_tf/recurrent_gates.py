@@ -142,7 +142,9 @@ class RecurrentChannelGate(RecurrentGate):
         """
         output, state = self.advance(features, state)
         chances = self.scores[name](output)
-        return gates.keep_first(chances) if name in self.keeps_first else chances, state
+        if name in self.keeps_first:
+            chances = gates.keep_first(chances)
+        return chances, state
 
     def work(self, height, width, channels, name):
         """`work.Work` of one decision on [H, W, C] features."""

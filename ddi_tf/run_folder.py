@@ -31,6 +31,7 @@ from ddi_tf import quantization
 from ddi_tf import ranges
 from ddi_tf import run_settings
 from ddi_tf import storage
+from ddi_tf import strategies
 
 _KEEP = 3
 
@@ -198,7 +199,7 @@ class RunFolder:
         Raises:
             CheckpointError: no checkpoint, or one that cannot be read.
         """
-        network = network_lib.Network(self.network_config)
+        network = strategies.make(self.network_config)
         if run_settings.quantizes(self.settings):
             ranges.attach(network, run_settings.scaling(self.settings))
             if phase in (None, "quantize"):

@@ -1,9 +1,9 @@
 """What a run starts from: nothing, a trained backbone, or a whole network."""
 
 from ddi_tf import errors
-from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import run_folder
+from ddi_tf import strategies
 
 # What a run that starts from a whole network keeps it as, beside its phases.
 GIVEN = "start"
@@ -73,7 +73,7 @@ class Start:
         if self._whole:
             folder.save_phase(GIVEN, network)
             if self._whole.has_phase("base"):
-                base = network_lib.Network(network.config)
+                base = strategies.make(network.config)
                 self._whole.restore_network(base, "base")
                 folder.save_phase("base", base)
             run.take_steering(self._whole)

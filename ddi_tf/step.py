@@ -25,7 +25,7 @@ def skip_ratio(decisions):
     """Mean share of the blocks' gated work that is not executed.
 
     Args:
-        decisions: `network.Decisions`, hard.
+        decisions: `deciding.Decisions`, hard.
 
     Returns:
         Scalar float in [0, 1]: `1 - mean_bk (gate_bk * mean_g mask_bkg)`.
@@ -88,14 +88,25 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
             wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 tf.cast(labels, tf.int32), outputs.logits)
             terms["policy_loss"] = policy.loss(
-                outputs.probabilities, outputs.decisions,
+                _chances(network, outputs.probabilities, thresholds),
+                outputs.decisions,
                 wrong + weight * tf.cast(full_path / prices.base, tf.float32))
-    if phase.gates and not phase.weights:
+    if phase.gates and not phase.priced:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
                    "cost": steering.cost + 0.0,
                    "alpha": steering.alpha + 0.0,
                    "skip_ratio": steering.skip_ratio + 0.0}
+
+
+def _chances(network, probabilities, thresholds):
+    """`deciding.Decisions` of probabilities that what was drawn is open.
+
+    A threshold of 0 leaves a gate no choice, so nothing to learn from either.
+    """
+    return tf.nest.map_structure(
+        lambda chance, threshold: tf.where(threshold > 0, chance, 1.0),
+        probabilities, network.split(thresholds))
 
 
 def make(network, optimizer, steering, phase, schedule, prices, scaling,

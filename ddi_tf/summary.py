@@ -11,9 +11,9 @@ from absl import app
 from absl import flags
 
 from ddi_tf import errors
-from ddi_tf import network as network_lib
 from ddi_tf import run_folder
 from ddi_tf import run_summary
+from ddi_tf import strategies
 from ddi_tf import summary_page
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -25,7 +25,7 @@ def main(argv):
     quiet.tensorflow_logs()
     folder = run_folder.RunFolder(_RUN.value)
     try:
-        network = network_lib.Network(folder.network_config)
+        network = strategies.make(folder.network_config)
         found = run_summary.values(folder, network)
     except errors.DDIError as error:
         sys.exit(f"error: {error}")

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import exits
-from ddi_tf import network as network_lib
 
 _BATCH_SIZE = 250
 
@@ -45,7 +45,7 @@ class Traces(NamedTuple):
     def cost(self, table, unit):
         """`Cost` in another unit, of a `costs.CostTable` in that unit."""
         spent = costs.spent(
-            table, network_lib.Decisions(self.layers, self.masks))
+            table, deciding.Decisions(self.layers, self.masks))
         return Cost(unit, float(table.base), np.array(table.answers, float),
                     spent.numpy())
 

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import math
 import os
 import signal
 import sys
@@ -16,15 +17,14 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from ddi_tf import block
 from ddi_tf import board
 from ddi_tf import data_flags
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import follower
-from ddi_tf import gating
 from ddi_tf import interruption
+from ddi_tf import model_flags
 from ddi_tf import network as network_lib
 from ddi_tf import phases
 from ddi_tf import progress
@@ -34,8 +34,10 @@ from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import run_summary
 from ddi_tf import starting
+from ddi_tf import strategies
 from ddi_tf import summary_page
 from ddi_tf import trainer
+from ddi_tf.peers import pruned_start
 
 _RUN = flags.DEFINE_string(
     "run", None, "Folder of the run; an interrupted run in it goes on.",
@@ -59,41 +61,15 @@ _PRECISION = flags.DEFINE_enum(
     "blocks compute in while they learn; variables, gates, exits and every "
     "figure stay float32.")
 
-_BACKBONE = flags.DEFINE_enum(
-    "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
-_DEPTH = flags.DEFINE_integer(
-    "model_depth", None, "Layers of the backbone; a ResNet's is 6n + 2, a "
-    "DenseNet's 6n + 4. By default what the family is known for: "
-    + ", ".join(f"{name} {depth}" for name, (_, depth)
-                in network_lib.BACKBONES.items()) + ".")
-_WIDTH = flags.DEFINE_float(
-    "model_width", 1.0, "Factor on the backbone's numbers of channels.",
-    lower_bound=0.05, upper_bound=8.0)
-_LAYER_GATES = flags.DEFINE_bool(
-    "model_layer_gates", True, "Whether gates may skip blocks.")
-_CHANNEL_GATES = flags.DEFINE_bool(
-    "model_channel_gates", True, "Whether gates may skip channels of blocks.")
-_LAYER_GATE = flags.DEFINE_enum(
-    "model_layer_gate", "recurrent", gating.KINDS, "What decides about blocks: "
-    "an LSTM that all share, or a small convolution in each.")
-_CHANNEL_GATE = flags.DEFINE_enum(
-    "model_channel_gate", "convolutional", gating.KINDS,
-    "What decides about channels, likewise.")
-_MASK_SITE = flags.DEFINE_enum(
-    "model_mask_site", "inner", block.MASK_SITES,
-    "Where a channel mask applies: a block's output (as in the paper), the "
-    "channels between its convolutions (saves in both), or both.")
-_GROUPS = flags.DEFINE_integer(
-    "model_groups", 2, "Channel decisions per block; 0: one per channel.",
-    lower_bound=0)
-_EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
-
 _BASE_CHECKPOINT = flags.DEFINE_string(
     "train_base_checkpoint", None, "Folder of a run whose trained backbone to "
     "start from, instead of the base phase.")
 _CHECKPOINT = flags.DEFINE_string(
     "train_checkpoint", None, "Folder of a finished run whose network, gates "
     "and exits to start from, instead of the phases up to exits.")
+_PRUNE_CHECKPOINT = flags.DEFINE_string(
+    "train_prune_checkpoint", None, "Folder of a run whose trained backbone to "
+    "prune to --model_inner_width; the base phase retrains it.")
 _BATCH = flags.DEFINE_integer(
     "train_batch_size", 128, "Images per step, of all devices together.",
     lower_bound=1)
@@ -176,6 +152,18 @@ _PROFILE = flags.DEFINE_string(
     "loss_latency_profile", None, "What python -m device.profile measured, for "
     "--loss_resource=latency.")
 
+for _other in ("train_base_checkpoint", "train_checkpoint"):
+    flags.mark_flags_as_mutual_exclusive(["train_prune_checkpoint", _other])
+
+
+@flags.validator("model_inner_width", "must be numbers, with commas between")
+def _are_numbers(values):
+    try:
+        return all(math.isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
+
+
 # Exit status of a command that a signal ended, as shells count.
 _SIGNALLED = 128
 
@@ -212,18 +200,20 @@ def _train(interrupt):
 
 def _train_on(distribution, interrupt):
     dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
-    start = starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value)
+    start = (pruned_start.PrunedStart(_PRUNE_CHECKPOINT.value)
+             if _PRUNE_CHECKPOINT.value else
+             starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value))
     schedule = _schedule(start.behind)
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
     folder = (run_folder.RunFolder if distribution.is_chief
               else follower.Follower)(_RUN.value)
     with distribution.scope():
-        network = network_lib.Network(
-            _network_config(dataset), _PRECISION.value)
+        network = strategies.make(
+            model_flags.config(dataset), _PRECISION.value)
         start.load(network, folder)
     alone = distribution.replicas == 1 and _PRECISION.value == "float32"
-    deployed = network if alone else network_lib.Network(network.config)
+    deployed = network if alone else strategies.make(network.config)
     if schedule.quantizes:
         with distribution.scope():
             ranges.attach(network, dataset.scaling)
@@ -269,18 +259,6 @@ def _run(run, start, folder, network, dataset, schedule, resource):
     else:
         start.begin(run, network, folder)
     run.run()
-
-
-def _network_config(dataset):
-    return network_lib.NetworkConfig(
-        backbone=_BACKBONE.value,
-        depth=_DEPTH.value or network_lib.BACKBONES[_BACKBONE.value][1],
-        width=_WIDTH.value,
-        classes=len(dataset.label_names),
-        image_shape=dataset.image_shape,
-        layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
-        layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
-        mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value)
 
 
 def _schedule(behind):

@@ -17,13 +17,13 @@ from ddi_tf import feed as feed_lib
 from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
-from ddi_tf import network as network_lib
 from ddi_tf import operating_points
 from ddi_tf import phases
 from ddi_tf import position
 from ddi_tf import saving
 from ddi_tf import step as step_lib
 from ddi_tf import step_state
+from ddi_tf import strategies
 
 
 class Trainer:
@@ -160,7 +160,7 @@ class Trainer:
                 phase.name == "base" or not phase.weights):
             return None
         with self._distribution.scope():
-            teacher = network_lib.Network(self._network.config)
+            teacher = strategies.make(self._network.config)
         self._folder.load_base(teacher)
         return teacher
 
@@ -172,6 +172,10 @@ class Trainer:
             [self._schedule.batch_size, self._network.decision_count],
             phases.gate_noise(phase, self._schedule, index, steps),
             self._schedule.seed, self._at.step)
+        blocks = len(self._network.blocks)
+        # The first columns are the blocks', in order: open from 0 on.
+        thresholds[:, :blocks - phases.blocks_decided(
+            phase, blocks, index, steps)] = 0
         result = step(
             *feed.arguments(self._at.step),
             *self._distribution.split(thresholds),

@@ -17,7 +17,7 @@ class StepCosts(NamedTuple):
     layer_gate: int
     channel_gate: int
     variants: tuple  # in the plan's order
-    skip: int        # of passing the block by, or of its cheapest variant
+    skip: int        # of passing the block by, or of its first group alone
     exit: int        # 0 where there is none
     has_exit: bool
 
@@ -76,7 +76,9 @@ def costs(plan, graphs, price=macs):
     steps, skips = [], []
     for step in plan.steps:
         variants = [both(v.graph) for v in step.variants]
-        skips.append(both(step.skip) if step.skippable else _least(*variants))
+        skips.append(both(step.skip) if step.skippable else variants[
+            cheapest_variant(step.variants, [v[0] for v in variants],
+                             least_groups(step))])
         steps.append(StepCosts(
             both(step.layer_gate)[1], both(step.channel_gate)[1],
             tuple(v[1] for v in variants), skips[-1][1], both(step.exit)[1],
@@ -94,7 +96,7 @@ def costs(plan, graphs, price=macs):
 
 
 def may_ask(step, spare):
-    """Whether asking the gates can lead to anything but a skip.
+    """Whether asking the gates leaves enough to run what they may want.
 
     Args:
         step: `StepCosts`.
@@ -102,6 +104,11 @@ def may_ask(step, spare):
     """
     least = max(min(step.variants), step.skip)
     return step.layer_gate + step.channel_gate + least <= spare
+
+
+def least_groups(step):
+    """The channel groups of a `bundle.Step` that run in any case."""
+    return () if step.skippable else (0,)
 
 
 def cheapest_variant(variants, prices, wanted):

@@ -17,7 +17,7 @@ from device import errors
 from device import regular_file
 from device import typed_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
 # A hundred times the largest network's; what reads it has little memory.
@@ -71,11 +71,16 @@ class Step:
     """One block and the decisions round it, in the order they are taken."""
 
     name: str
-    layer_gate: Optional[str]    # graph: features, state -> probability, state
-    channel_gate: Optional[str]  # graph: features -> probabilities [1, groups]
+    layer_gate: Optional[str]    # graph: features[, state] -> probability
+                                 # [1, 1][, state]
+    channel_gate: Optional[str]  # graph: features[, state] -> probabilities
+                                 # [1, groups][, state]
     groups: int                  # channel groups; 1 where nothing chooses
     variants: tuple[Variant, ...]
-    skippable: bool
+    skippable: bool              # else its first group runs in any case
+    # Channels that its graphs leave, which stand behind the features it
+    # received; zeros where it is skipped. 0: what they leave replaces those.
+    appended: int
     skip: Optional[str]          # graph run instead; None: features go on as is
     exit: Optional[str]          # graph: features -> logits
 

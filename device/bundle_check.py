@@ -6,15 +6,13 @@ import os
 import pathlib
 
 from device import errors
+from device import plan_check
 from device import quantization
 from device import regular_file
 
 # What graphs compute with: all in float32; weights kept as float16 or int8;
 # features in int8 too.
 NUMBERS = ("none", "float16", "dynamic", "int8")
-
-# Far more than any block has channels.
-_MOST_GROUPS = 1 << 16
 
 # Sums of costs up to here are exact, as whole numbers and as floats.
 _HIGHEST_COST = 1 << 53
@@ -80,12 +78,10 @@ def _inside(folder, file):
 
 
 class _Checker:
-    """Follows the features through the plan."""
+    """Checks one part of a manifest after the other."""
 
     def __init__(self, path, manifest):
         self._path, self._manifest = path, manifest
-        self._graphs = {graph.name: graph for graph in manifest.graphs}
-        self._state = None  # the layer gates', as a tensor
 
     def run(self):
         manifest = self._manifest
@@ -100,12 +96,9 @@ class _Checker:
             f"{_HIGHEST_COST}, found {manifest.base_macs}")
         self._input(manifest.input)
         self._numbers(manifest.numbers)
-        features = self._stem(manifest.plan.stem)
         self._require_unique(
             (step.name for step in manifest.plan.steps), "step names")
-        for step in manifest.plan.steps:
-            features = self._step(step, features)
-        self._answer(manifest.plan.head, "head", features)
+        plan_check.check(manifest, self._require)
         # Features are handed on as the graph that made them left them, so it
         # must not run again for the same image.
         self._require_unique(
@@ -151,126 +144,6 @@ class _Checker:
         self._require(
             (numbers.kind == "int8") == (numbers.calibration is not None),
             "numbers: a calibration belongs to int8, and to nothing else")
-
-    def _stem(self, name):
-        """Checks the stem; returns its output."""
-        graph = self._named(name, "stem")
-        expected = [(1, *self._manifest.input.shape)]
-        found = [tensor.shape for tensor in graph.inputs]
-        self._require(found == expected, f"graph {name}: expected inputs "
-                      f"{expected}, found {found}")
-        return graph.outputs[0]
-
-    def _step(self, step, features):
-        """Checks one step; returns the features after it, as a tensor."""
-        self._gates(step, features)
-        self._require(
-            1 <= step.groups <= _MOST_GROUPS and step.variants,
-            f"step {step.name}: expected at least one variant and 1 to "
-            f"{_MOST_GROUPS} groups, found {len(step.variants)} and "
-            f"{step.groups}")
-        after = [self._variant(step, variant, features)
-                 for variant in step.variants]
-        self._variants(step)
-        if step.skip is not None:
-            after.append(self._graph(step.skip, "skip", features))
-        elif step.skippable:
-            after.append(features)
-        self._require(
-            step.skippable or not (
-                step.skip or step.layer_gate or step.channel_gate),
-            f"step {step.name} cannot be skipped, yet has a gate or a skip")
-        encodings = {tensor.encoding for tensor in after}
-        self._require(len(encodings) == 1, f"step {step.name} leaves features "
-                      "that differ in shape, type or scale: "
-                      f"{sorted(encodings, key=str)}")
-        if step.exit is not None:
-            self._answer(step.exit, "exit", after[0])
-        return after[0]
-
-    def _variant(self, step, variant, features):
-        where = f"variant {variant.graph} of step {step.name}"
-        groups = variant.groups
-        self._require(
-            groups and list(groups) == sorted(set(groups))
-            and 0 <= groups[0] and groups[-1] < step.groups,
-            f"{where} has groups {groups}, expected some of 0 to "
-            f"{step.groups - 1}, ascending")
-        extra = ((1, len(groups)),) if variant.masked else ()
-        return self._graph(variant.graph, "block", features, *extra)
-
-    def _variants(self, step):
-        """Whatever groups the gate opens, some variant must run them."""
-        every = tuple(range(step.groups))
-        self._require(
-            any(v.groups == every for v in step.variants),
-            f"step {step.name} has no variant with all {step.groups} groups")
-        exact = {v.groups for v in step.variants if not v.masked}
-        self._require(
-            any(v.masked and v.groups == every for v in step.variants)
-            or len(exact) + 1 == 1 << step.groups,
-            f"step {step.name}: expected a masked variant with all groups, or "
-            f"one for each set of them, found only {sorted(exact)}")
-
-    def _gates(self, step, features):
-        if step.layer_gate is not None:
-            graph = self._named(step.layer_gate, "layer_gate")
-            shapes = [tensor.shape for tensor in graph.outputs]
-            self._require(len(shapes) == 2 and shapes[0] == (1, 1),
-                          f"graph {graph.name}: expected a probability [1, 1] "
-                          f"and a state, found outputs {shapes}")
-            state = graph.outputs[1]
-            self._state = self._state or state
-            self._require(
-                state.dtype == "float32" and shapes[1] == self._state.shape,
-                f"graph {graph.name}: expected a float32 state of shape "
-                f"{self._state.shape}, found {state.dtype} of {shapes[1]}")
-            self._graph(step.layer_gate, "layer_gate", features,
-                        self._state.shape)
-        if step.channel_gate is not None:
-            found = self._graph(
-                step.channel_gate, "channel_gate", features).shape
-            self._require(found == (1, step.groups),
-                          f"graph {step.channel_gate}: expected "
-                          f"[1, {step.groups}] probabilities, found {found}")
-        else:
-            self._require(step.groups == 1,
-                          f"step {step.name} has {step.groups} channel groups "
-                          "but no gate that chooses among them")
-
-    def _answer(self, name, role, features):
-        found = self._graph(name, role, features).shape
-        expected = (1, len(self._manifest.labels))
-        self._require(found == expected,
-                      f"graph {name}: expected logits of shape {expected}, one "
-                      f"per label, found {found}")
-
-    def _graph(self, name, role, features, *others):
-        """Checks a graph's role and inputs; returns its first output.
-
-        Args:
-            features: `bundle.Tensor` that its first input is handed.
-            *others: shapes of its other inputs.
-        """
-        graph = self._named(name, role)
-        expected = (features.shape, *others)
-        found = tuple(tensor.shape for tensor in graph.inputs)
-        self._require(found == expected, f"graph {name}: expected inputs "
-                      f"{expected}, found {found}")
-        own = graph.inputs[0]
-        self._require(
-            own.encoding == features.encoding, f"graph {name} reads features "
-            f"as {own.dtype} (scale {own.scale}, zero point {own.zero_point}), "
-            f"but they are {features.dtype} (scale {features.scale}, zero "
-            f"point {features.zero_point})")
-        return graph.outputs[0]
-
-    def _named(self, name, role):
-        graph = self._graphs.get(name)
-        self._require(graph is not None and graph.role == role,
-                      f"the plan needs a graph {name!r} of role {role}, found "
-                      f"{'none' if graph is None else graph.role}")
-        return graph
 
     def _points(self):
         exits = sum(step.exit is not None for step in self._manifest.plan.steps)

@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from device import budget
+from device import concatenation
 from device import errors
 from device import limits as limits_lib
 from device import plan as plan_lib
@@ -27,7 +28,6 @@ class Controller:
     Attributes:
         tariff: `limits.Tariff`: what everything costs.
         blocks: of `plan.Block`; stem, head: `plan.Node`.
-        state_shape: of the layer gates' state; None where there is none.
 
     Raises:
         BundleError: a graph does not load or is not what the manifest says.
@@ -42,15 +42,16 @@ class Controller:
         nodes = {
             name: plan_lib.Node(
                 name, make_graph(spec, bundle.content(name)), spec.macs,
-                budget.energy_pj(spec))
+                budget.energy_pj(spec), _state(spec))
             for name, spec in bundle.graphs.items()}
         self.stem, self.head = nodes[plan.stem], nodes[plan.head]
         self.blocks = tuple(
-            plan_lib.Block(step, number, nodes, bundle.graphs)
-            for number, step in enumerate(plan.steps))
-        self.state_shape = next(
-            (spec.outputs[1].shape for spec in bundle.graphs.values()
-             if spec.role == "layer_gate"), None)
+            plan_lib.Block(step, number, nodes, bundle.graphs, append)
+            for number, (step, append) in enumerate(zip(
+                plan.steps, concatenation.appends(plan, bundle.graphs))))
+        self._state_shapes = {
+            _state(spec): spec.outputs[1].shape
+            for spec in bundle.graphs.values() if _state(spec)}
         settings = bundle.manifest.input
         table = quantization.pixels(
             settings, bundle.graphs[plan.stem].inputs[0])
@@ -90,7 +91,7 @@ class Controller:
             deadline_ms: when the answer is due. Nothing begins that would,
                 at its 95th percentile, make it late; it can still be `late`.
             forced: per block the groups to run, or SKIPPED; the gates are not
-                asked.
+                asked. What cannot be skipped runs all the same.
             ongoing: `anytime.Ongoing`, to ask for the answer so far.
 
         Raises:
@@ -104,6 +105,10 @@ class Controller:
         limits = status.Limits(max_macs, max_energy_mj, deadline_ms)
         return walk.Walk(
             self, started, limits, thresholds, forced, ongoing).run(image)
+
+    def initial_state(self, role):
+        """[1, S] float32 zeros, before the first recurrent gate of a role."""
+        return np.zeros(self._state_shapes[role], np.float32)
 
     def prepare(self, image):
         """[1, H, W, 3], float32 or int8: the stem's input for one image."""
@@ -132,3 +137,9 @@ class Controller:
                 raise ValueError("`forced` needs a tuple of groups for "
                                  f"{block.step.name}. Received: {groups}")
             block.choose(groups)
+
+
+def _state(spec):
+    """`plan.Node.state` of a `bundle.Graph`."""
+    return spec.role if spec.role.endswith("_gate") and (
+        len(spec.outputs) > 1) else None

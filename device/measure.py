@@ -94,8 +94,6 @@ class _Rounds:
         # Per block: which variant runs when every channel is wanted.
         self._widest = [block.choose(groups) for block, groups in zip(
             controller.blocks, self._all_open)]
-        self._state = None if controller.state_shape is None else np.zeros(
-            controller.state_shape, np.float32)
         self.graphs, self.full_path, self.number = {}, [], 0
 
     @property
@@ -114,25 +112,35 @@ class _Rounds:
         self.number += 1
 
     def _walk(self, image):
-        controller, state = self._controller, self._state
+        controller, states = self._controller, {}
         features = self._timed(
             _view, controller.stem, controller.prepare(image))
         for block, widest in zip(controller.blocks, self._widest):
-            if block.layer_gate is not None:
-                state = self._timed(
-                    _decision_and_state, block.layer_gate, features, state)
-            if block.channel_gate is not None:
-                self._timed(_read, block.channel_gate, features)
+            for gate in (block.layer_gate, block.channel_gate):
+                if gate is not None:
+                    self._gate(gate, features, states)
             if block.skip is not None:
                 self._timed(_view, block.skip, features)
             # The widest comes last: its features go on.
             for index in range(len(block.variants)):
                 if index != widest:
                     self._variant(block, index, features)
-            features = self._variant(block, widest, features)
+            made = self._variant(block, widest, features)
+            features = (made if block.append is None
+                        else block.append(features, made))
             if block.exit is not None:
                 self._timed(_read, block.exit, features)
         self._timed(_read, controller.head, features)
+
+    def _gate(self, gate, features, states):
+        """Runs a gate; a recurrent one's state goes on in `states`."""
+        if gate.state is None:
+            self._timed(_read, gate, features)
+            return
+        if gate.state not in states:
+            states[gate.state] = self._controller.initial_state(gate.state)
+        states[gate.state] = self._timed(
+            _decision_and_state, gate, features, states[gate.state])
 
     def _variant(self, block, index, features):
         """Features behind one variant of a block."""

@@ -1,7 +1,7 @@
 """The steps of a bundle's plan, with their graphs and prices at hand."""
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from device import budget
 from device import quantization
@@ -17,6 +17,8 @@ class Node(NamedTuple):
     graph: object
     macs: int
     energy_pj: int  # modelled
+    # Of a recurrent gate: its role, since each kind has one state.
+    state: Optional[str] = None
 
 
 class Way(NamedTuple):
@@ -35,9 +37,14 @@ class Block:
         number: its place in the plan, from 0.
         nodes: graph name -> `Node`.
         specs: graph name -> `bundle.Graph`.
+        append: `concatenation.Append`, of a block that appends; or None.
+
+    Attributes:
+        least: the groups that run in any case: SKIPPED, or the first.
     """
 
-    def __init__(self, step, number, nodes, specs):
+    def __init__(self, step, number, nodes, specs, append=None):
+        self.append, self.least = append, budget.least_groups(step)
         self.step, self.number, self._specs = step, number, specs
         self.layer_gate = nodes.get(step.layer_gate)
         self.channel_gate = nodes.get(step.channel_gate)
@@ -47,6 +54,11 @@ class Block:
         self.choose = functools.lru_cache(maxsize=1024)(self._choose)
         self.masks = functools.lru_cache(maxsize=1024)(self._masks)
         self.way = functools.lru_cache(maxsize=1024)(self._way)
+
+    def completed(self, groups):
+        """`groups`, ascending, and those that run in any case."""
+        has_least = groups[:len(self.least)] == self.least
+        return groups if has_least else self.least + groups
 
     def _way(self, groups):
         """The `Way` that runs `groups`; None for SKIPPED."""

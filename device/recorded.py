@@ -123,6 +123,7 @@ class Recorded:
             gates = gates + np.where(
                 wanted.any(axis=1)[:, None], self._prices[step.channel_gate], 0)
             wanted = wanted & mask
+        wanted[:, list(budget.least_groups(step))] = True
         sets, which = np.unique(wanted, axis=0, return_inverse=True)
         runs = np.stack([self._variant(step, tuple(np.flatnonzero(groups)))
                          for groups in sets])

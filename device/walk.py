@@ -8,8 +8,6 @@ in `device.budget`).
 import dataclasses
 import math
 
-import numpy as np
-
 from device import answers
 from device import budget
 from device import errors
@@ -36,7 +34,7 @@ class Walk:
             limits, started, controller.clock, ongoing)
         self._thresholds = iter(() if thresholds is None else thresholds)
         self._forced, self._ongoing = forced, ongoing
-        self._state = None  # the layer gates', [1, S]
+        self._states = {}  # role of recurrent gates -> their state, [1, S]
         self._path, self._executed = [], []
 
     def run(self, image):
@@ -53,11 +51,15 @@ class Walk:
         for block in controller.blocks:
             groups, way = self._decide(block, features)
             self._path.append(groups)
+            made = None
             if way is not None:
-                features = self._execute(
-                    way.node, features, *way.masks).view()
+                made = self._execute(way.node, features, *way.masks).view()
             elif block.skip is not None:
-                features = self._execute(block.skip, features).view()
+                made = self._execute(block.skip, features).view()
+            if block.append is not None:
+                features = block.append(features, made)
+            elif made is not None:
+                features = made
             if block.exit is not None:
                 answer = self._leave(block, features)
                 if answer is not None:
@@ -66,35 +68,41 @@ class Walk:
 
     def _decide(self, block, features):
         """(groups that run, the `plan.Way` or None) for one block."""
-        if not block.step.skippable:
-            wanted = (0,)
-        elif self._forced is not None:
+        wanted = SKIPPED
+        if self._forced is not None:
             wanted = self._forced[block.number]
         elif not self._limits or self._may_ask(block):
             wanted = self._ask(block, features)
-        else:
-            return SKIPPED, None
+        wanted = block.completed(wanted)
         way = block.way(wanted)
-        if way is None or self._limits and not self._pays_for(
+        if way is not None and self._limits and not self._pays_for(
                 block, way.choice):
-            return SKIPPED, None
+            wanted = block.least
+            way = block.way(wanted)
         return wanted, way
 
     def _ask(self, block, features):
         """The channel groups that the gates want; SKIPPED for none."""
         if block.layer_gate is not None:
-            if self._state is None:
-                self._state = np.zeros(
-                    self._controller.state_shape, np.float32)
-            gate = self._execute(block.layer_gate, features, self._state)
-            self._state = gate.read(1)
-            if gate.read(0)[0, 0] < 0.5:
+            [chance] = self._chances(block.layer_gate, features)
+            if chance < 0.5:
                 return SKIPPED
         if block.channel_gate is None:
             return tuple(range(block.step.groups))
-        chances = self._execute(block.channel_gate, features).read()[0]
-        return tuple([group for group, chance in enumerate(chances.tolist())
-                      if chance >= 0.5])
+        return tuple([group for group, chance in enumerate(
+            self._chances(block.channel_gate, features)) if chance >= 0.5])
+
+    def _chances(self, gate, features):
+        """What a gate answers, a list; a recurrent one's state goes on."""
+        role = gate.state
+        if role is None:
+            return self._execute(gate, features).read()[0].tolist()
+        state = self._states.get(role)
+        if state is None:
+            state = self._controller.initial_state(role)
+        graph = self._execute(gate, features, state)
+        self._states[role] = graph.read(1)
+        return graph.read(0)[0].tolist()
 
     def _leave(self, block, features):
         """The `Answer` if the image leaves at the block's exit, else None."""

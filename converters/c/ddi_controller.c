@@ -17,17 +17,11 @@ typedef struct {
     ddi_run_graph run;
     void *user;
     uint32_t limit, spent; /* MACs */
-    float *state;          /* of the layer gates */
-    void *scratch;         /* probabilities, a mask or logits */
+    float *layer_state, *channel_state;
+    void *scratch;         /* chances, a mask, appended channels or logits */
     int8_t *features;
     uint32_t feature_bytes;
 } ddi_walk;
-
-/* What an exit's logits amount to. */
-typedef struct {
-    int label;
-    float entropy, probability;
-} ddi_opinion;
 
 int8_t *ddi_features(const ddi_plan *plan, float *work)
 {
@@ -39,65 +33,57 @@ static uint32_t left(const ddi_walk *walk)
     return walk->limit - walk->spent;
 }
 
-/* Runs a graph, and pays for it. */
-static int execute(ddi_walk *walk, int graph, const ddi_input *inputs,
-                   int input_count, const ddi_output *outputs, int output_count)
+/* Runs a graph on the features, and pays; what has 0 bytes is not there. */
+static int execute(ddi_walk *walk, int graph, ddi_input other,
+                   ddi_output output, ddi_output state)
 {
+    const ddi_input inputs[2] = {{walk->features, walk->feature_bytes}, other};
+    const ddi_output outputs[2] = {output, state};
     walk->spent += walk->plan->graph_macs[graph];
-    return walk->run(walk->user, graph, inputs, input_count, outputs,
-                     output_count) ? DDI_ERROR_GRAPH : DDI_OK;
+    return walk->run(walk->user, graph, inputs, other.bytes ? 2 : 1, outputs,
+                     state.bytes ? 2 : 1) ? DDI_ERROR_GRAPH : DDI_OK;
 }
 
-/* Runs a graph that replaces the features; a mask of 0 bytes is none. */
-static int transform(ddi_walk *walk, int graph, uint32_t mask_bytes,
-                     uint32_t feature_bytes)
+/* Runs a graph that takes a mask of so many bytes; 0 if it takes none. */
+static int run_graph(ddi_walk *walk, int graph, uint32_t mask_bytes,
+                     void *to, uint32_t bytes)
 {
-    const ddi_input inputs[2] = {{walk->features, walk->feature_bytes},
-                                 {walk->scratch, mask_bytes}};
-    const ddi_output output = {walk->features, feature_bytes};
-    walk->feature_bytes = feature_bytes;
-    return execute(walk, graph, inputs, mask_bytes ? 2 : 1, &output, 1);
+    const ddi_input mask = {walk->scratch, mask_bytes};
+    const ddi_output output = {to, bytes}, none = {NULL, 0};
+    return execute(walk, graph, mask, output, none);
 }
 
-/* Runs a graph that looks at the features and writes to the scratch memory. */
-static int look(ddi_walk *walk, int graph, uint32_t bytes)
+/* Asks a gate for its chances, into the scratch memory. */
+static int ask_gate(ddi_walk *walk, int graph, int chances, float *state,
+                    uint32_t state_bytes)
 {
-    const ddi_input input = {walk->features, walk->feature_bytes};
-    const ddi_output output = {walk->scratch, bytes};
-    return execute(walk, graph, &input, 1, &output, 1);
-}
-
-static int ask_layer_gate(ddi_walk *walk, int graph, int *is_open)
-{
-    const float *probability = walk->scratch;
-    const uint32_t bytes = walk->plan->state_bytes;
-    const ddi_input inputs[2] = {{walk->features, walk->feature_bytes},
-                                 {walk->state, bytes}};
-    const ddi_output outputs[2] = {{walk->scratch, sizeof(float)},
-                                   {walk->state, bytes}};
-    const int error = execute(walk, graph, inputs, 2, outputs, 2);
-    *is_open = error ? 0 : probability[0] >= 0.5f;
-    return error;
+    const ddi_input before = {state, state_bytes};
+    const ddi_output after = {state, state_bytes};
+    const ddi_output output = {
+        walk->scratch, (uint32_t)chances * (uint32_t)sizeof(float)};
+    return execute(walk, graph, before, output, after);
 }
 
 /* The channel groups that the gates want; none to skip the block. */
 static int ask(ddi_walk *walk, const ddi_step *step, ddi_groups *wanted)
 {
+    const ddi_plan *plan = walk->plan;
     const float *chances = walk->scratch;
-    int is_open = 1, error = DDI_OK, group;
+    int group;
     *wanted = 0;
     if (step->layer_gate != DDI_NONE) {
-        error = ask_layer_gate(walk, step->layer_gate, &is_open);
-    }
-    if (error || !is_open) {
-        return error;
-    }
-    if (step->channel_gate != DDI_NONE) {
-        error = look(walk, step->channel_gate,
-                     (uint32_t)(step->groups * sizeof(float)));
-        if (error) {
-            return error;
+        if (ask_gate(walk, step->layer_gate, 1, walk->layer_state,
+                     plan->layer_state_bytes)) {
+            return DDI_ERROR_GRAPH;
         }
+        if (!(chances[0] >= 0.5f)) {
+            return DDI_OK;
+        }
+    }
+    if (step->channel_gate != DDI_NONE && ask_gate(
+            walk, step->channel_gate, step->groups, walk->channel_state,
+            plan->channel_state_bytes)) {
+        return DDI_ERROR_GRAPH;
     }
     for (group = 0; group < step->groups; group++) {
         if (step->channel_gate == DDI_NONE || chances[group] >= 0.5f) {
@@ -136,97 +122,130 @@ static uint32_t write_mask(int8_t *mask, const ddi_variant *variant,
     return bytes;
 }
 
-/* Decides about a block and runs it; `ran` says with which groups. */
-static int pass(ddi_walk *walk, const ddi_step *step, ddi_groups *ran)
+/* Puts channels behind each pixel's own: from the scratch memory, or zeros. */
+static void append(ddi_walk *walk, const ddi_step *step, int is_skipped)
 {
-    const ddi_variant *variant = NULL;
-    ddi_groups wanted = step->skippable ? 0 : 1;
-    if (step->skippable && step->ask_macs + step->reserve_macs <= left(walk)) {
-        const int error = ask(walk, step, &wanted);
-        if (error) {
-            return error;
+    const int8_t *own = walk->scratch;
+    const uint32_t added = step->appended;
+    const uint32_t pixels = (step->feature_bytes - walk->feature_bytes) / added;
+    const uint32_t received = walk->feature_bytes / pixels;
+    uint32_t pixel = pixels;
+    while (pixel-- > 0) { /* the last one first: where it goes, others lie */
+        int8_t *place = walk->features + pixel * (received + added);
+        memmove(place, walk->features + pixel * received, received);
+        if (is_skipped) {
+            memset(place + received, step->zero, added);
+        } else {
+            memcpy(place + received, own + pixel * added, added);
         }
     }
-    variant = cheapest(step, wanted);
-    if (variant && variant->macs + step->reserve_macs <= left(walk)) {
-        *ran = wanted;
-        return transform(walk, variant->graph,
-                         write_mask(walk->scratch, variant, wanted),
-                         step->feature_bytes);
+}
+
+/* Leaves a block's features; `graph` is what runs, DDI_NONE if nothing does. */
+static int pass(ddi_walk *walk, const ddi_step *step, int graph,
+                uint32_t mask_bytes)
+{
+    const int is_skipped = graph == DDI_NONE;
+    const uint32_t kept = step->appended ? walk->feature_bytes : 0;
+    const int error = is_skipped ? DDI_OK : run_graph(
+        walk, graph, mask_bytes,
+        step->appended ? walk->scratch : walk->features,
+        step->feature_bytes - kept);
+    if (step->appended) {
+        append(walk, step, is_skipped);
     }
-    *ran = 0;
-    return step->skip == DDI_NONE
-        ? DDI_OK : transform(walk, step->skip, 0, step->feature_bytes);
+    walk->feature_bytes = step->feature_bytes;
+    return error;
+}
+
+/* Decides about a block and runs it; `ran` says with which groups. */
+static int decide(ddi_walk *walk, const ddi_step *step, ddi_groups *ran)
+{
+    const ddi_groups least = step->skippable ? 0 : 1;
+    const ddi_variant *variant = NULL;
+    if (step->ask_macs + step->reserve_macs <= left(walk)
+            && ask(walk, step, ran)) {
+        return DDI_ERROR_GRAPH;
+    }
+    *ran |= least;
+    variant = cheapest(step, *ran);
+    if (variant && variant->macs + step->reserve_macs > left(walk)) {
+        *ran = least;
+        variant = cheapest(step, least);
+    }
+    return variant == NULL ? pass(walk, step, step->skip, 0)
+        : pass(walk, step, variant->graph,
+               write_mask(walk->scratch, variant, *ran));
 }
 
 /* Softmax and its entropy. Only differences of logits matter: no zero point. */
-static ddi_opinion opinion_of(const int8_t *logits, int count, float scale)
+static void judge(ddi_answer *answer, const int8_t *logits, int count,
+                  float scale)
 {
-    ddi_opinion opinion = {0, 0.0f, 0.0f};
     float total = 0.0f, mean = 0.0f;
     int index;
+    answer->label = 0;
     for (index = 1; index < count; index++) {
-        if (logits[index] > logits[opinion.label]) {
-            opinion.label = index;
+        if (logits[index] > logits[answer->label]) {
+            answer->label = index;
         }
     }
     for (index = 0; index < count; index++) {
         const float shifted =
-            scale * (float)(logits[index] - logits[opinion.label]);
+            scale * (float)(logits[index] - logits[answer->label]);
         const float exponential = expf(shifted);
         total += exponential;
         mean += exponential * shifted;
     }
     /* -sum p log p with log p = shifted - log total. */
-    opinion.entropy = logf(total) - mean / total;
-    opinion.probability = 1.0f / total;
-    return opinion;
+    answer->entropy = logf(total) - mean / total;
+    answer->probability = 1.0f / total;
 }
 
 /* Asks exit number `exit`. */
-static int consult(ddi_walk *walk, int exit, ddi_opinion *opinion)
+static int consult(ddi_walk *walk, int exit, ddi_answer *answer)
 {
     const ddi_exit *way_out = &walk->plan->exits[exit];
-    const int error = look(walk, way_out->graph, walk->plan->label_count);
-    if (!error) {
-        *opinion = opinion_of(walk->scratch, walk->plan->label_count,
-                              way_out->scale);
+    const uint16_t labels = walk->plan->label_count;
+    if (run_graph(walk, way_out->graph, 0, walk->scratch, labels)) {
+        return DDI_ERROR_GRAPH;
     }
-    return error;
+    answer->exit = exit;
+    judge(answer, walk->scratch, labels, way_out->scale);
+    return DDI_OK;
 }
 
 /* Whether the image leaves behind a block; an exit that is off is only asked if
  * a budget ends there. */
 static int leave(ddi_walk *walk, const ddi_step *step, float threshold,
-                 ddi_opinion *opinion, int *leaves)
+                 ddi_answer *answer, int *leaves)
 {
     const uint32_t macs =
         walk->plan->graph_macs[walk->plan->exits[step->exit].graph];
     const int is_last = left(walk) < step->onward_macs;
-    int error;
     *leaves = 0;
     if (!is_last && (threshold < 0.0f || left(walk) < macs)) {
         return DDI_OK;
     }
-    error = consult(walk, step->exit, opinion);
-    if (!error) {
-        *leaves = left(walk) < step->onward_macs
-            || opinion->entropy <= threshold;
+    if (consult(walk, step->exit, answer)) {
+        return DDI_ERROR_GRAPH;
     }
-    return error;
+    *leaves = left(walk) < step->onward_macs || answer->entropy <= threshold;
+    return DDI_OK;
 }
 
 /* Walks until an exit or the head has answered. */
 static int answer_image(ddi_walk *walk, const float *thresholds,
-                        ddi_opinion *opinion, ddi_answer *answer)
+                        ddi_answer *answer)
 {
     const ddi_plan *plan = walk->plan;
-    int error = transform(walk, plan->stem, 0, plan->stem_bytes), leaves = 0;
-    answer->exit = plan->exit_count;
+    int leaves = 0, error = run_graph(
+        walk, plan->stem, 0, walk->features, plan->stem_bytes);
+    walk->feature_bytes = plan->stem_bytes;
     for (answer->steps = 0; !error && answer->steps < plan->step_count;) {
         const ddi_step *step = &plan->steps[answer->steps];
         ddi_groups ran = 0;
-        error = pass(walk, step, &ran);
+        error = decide(walk, step, &ran);
         if (answer->path) {
             answer->path[answer->steps] = ran;
         }
@@ -234,21 +253,19 @@ static int answer_image(ddi_walk *walk, const float *thresholds,
         if (!error && step->exit != DDI_NONE) {
             error = leave(walk, step,
                           thresholds ? thresholds[step->exit] : DDI_OFF,
-                          opinion, &leaves);
+                          answer, &leaves);
         }
         if (leaves) {
-            answer->exit = step->exit;
-            return error;
+            return DDI_OK;
         }
     }
-    return error ? error : consult(walk, plan->exit_count, opinion);
+    return error ? error : consult(walk, plan->exit_count, answer);
 }
 
 /* Turns bytes into the stem's int8 input; the two may not overlap. */
 static void prepare(const ddi_plan *plan, const uint8_t *image, int8_t *input)
 {
-    uint32_t index;
-    uint32_t channel = 0;
+    uint32_t index, channel = 0;
     for (index = 0; index < plan->image_bytes; index++) {
         input[index] = plan->pixels[256 * channel + image[index]];
         channel = channel + 1 == plan->channels ? 0 : channel + 1;
@@ -259,30 +276,24 @@ int ddi_classify(const ddi_plan *plan, const uint8_t *image,
                  const float *thresholds, uint32_t max_macs, float *work,
                  ddi_run_graph run, void *user, ddi_answer *answer)
 {
-    ddi_walk walk;
-    ddi_opinion opinion = {0, 0.0f, 0.0f};
+    ddi_walk walk = {
+        .plan = plan, .run = run, .user = user,
+        .limit = max_macs ? max_macs : UINT32_MAX, .spent = 0,
+        .layer_state = work,
+        .channel_state = work + plan->layer_state_bytes / sizeof(float),
+        .scratch = work + plan->scratch_at,
+        .features = ddi_features(plan, work),
+        .feature_bytes = plan->image_bytes};
     int error;
-    walk.plan = plan;
-    walk.run = run;
-    walk.user = user;
-    walk.limit = max_macs ? max_macs : UINT32_MAX;
-    walk.spent = 0;
-    walk.state = work;
-    walk.scratch = work + plan->scratch_at;
-    walk.features = ddi_features(plan, work);
-    walk.feature_bytes = plan->image_bytes;
     answer->macs = 0;
     if (walk.limit < plan->cheapest_macs) {
         return DDI_ERROR_BUDGET;
     }
-    memset(walk.state, 0, plan->state_bytes);
+    memset(work, 0, plan->layer_state_bytes + plan->channel_state_bytes);
     if (image) {
         prepare(plan, image, walk.features);
     }
-    error = answer_image(&walk, thresholds, &opinion, answer);
-    answer->label = opinion.label;
-    answer->entropy = opinion.entropy;
-    answer->probability = opinion.probability;
+    error = answer_image(&walk, thresholds, answer);
     answer->macs = walk.spent;
     answer->logits = walk.scratch;
     return error;

@@ -66,9 +66,12 @@ typedef struct {
     int16_t channel_gate;   /* graph, or DDI_NONE */
     int16_t skip;           /* graph run instead; DDI_NONE: features go on */
     int16_t exit;           /* place in plan->exits, or DDI_NONE */
+    uint16_t appended;      /* channels that its graphs leave, which stand
+                               behind those it received; 0: they replace them */
     uint8_t groups;
     uint8_t variant_count;
-    uint8_t skippable;
+    uint8_t skippable;      /* else group 0 runs in any case */
+    int8_t zero;            /* what stands for 0 in appended channels */
 } ddi_step;
 
 /* An early exit, or the head. */
@@ -86,7 +89,8 @@ typedef struct {
     uint32_t image_bytes;
     uint32_t stem_bytes;         /* of the features that the stem leaves */
     uint32_t cheapest_macs;      /* the smallest budget that gets an answer */
-    uint32_t state_bytes;        /* of the layer gates' state */
+    uint32_t layer_state_bytes;    /* of recurrent layer gates, else 0 */
+    uint32_t channel_state_bytes;  /* of recurrent channel gates, else 0 */
     uint16_t scratch_at;         /* in the work memory, in floats */
     uint16_t features_at;        /* in the work memory, in floats */
     uint16_t step_count;

@@ -1,4 +1,4 @@
-"""`python -m converters.inspect`: its tables, its picture, what it refuses."""
+"""`python -m converters.inspect`: its tables, and what it refuses."""
 
 import dataclasses
 import io
@@ -9,14 +9,12 @@ import tempfile
 from xml.etree import ElementTree
 
 from absl.testing import absltest
-from PIL import Image
 
 from ddi_tf import quiet  # noqa: F401 (loads TensorFlow silently)
 
 from converters import plan_costs
-from converters import plan_picture
 from converters import plan_table
-from ddi_tf import errors
+from converters import plan_words
 from device import bundle as bundle_lib
 from device import profile as profile_lib
 import fakes
@@ -121,6 +119,29 @@ class TableTest(absltest.TestCase):
         self.assertEqual(line_of(text, "default"),
                          ["default", "50.00%", "12", "1.2%", "0.250"])
 
+    def test_channels_that_are_appended_are_told_from_others(self):
+        dense = fakes.Block(layer_gate=1, appended=3)
+        text = printed(fakes.in_memory(fakes.manifest([dense, fakes.Block()])))
+        self.assertEqual(line_of(text, "block0_way0")[2:6],
+                         ["2x2x4", "->+", "2x2x3", "float32"])
+        self.assertEqual(line_of(text, "block1_way0")[2:5],
+                         ["2x2x7", "->", "2x2x7"])
+        self.assertIn("three blocks use it; ->+: it appends)", text)
+        self.assertIn("2 of 2 blocks; with zeros in their place: block0; at no "
+                      "cost: block1", text)
+        self.assertNotIn("appends", printed(_TOY))
+
+    def test_many_blocks_of_one_kind_are_not_named(self):
+        fixed = fakes.Block(skippable=False)
+        said = lambda *blocks: plan_words.skips(fakes.manifest(blocks).plan)
+        self.assertEqual(said(*[fakes.Block()] * 7),
+                         "7 of 7 blocks; at no cost: all")
+        self.assertEqual(
+            said(fixed, *[fakes.Block(appended=1)] * 7, fixed),
+            "7 of 9 blocks; with zeros in their place: the others; never: "
+            "block0, block8")
+        self.assertEqual(said(), "0 of 0 blocks")
+
     def test_int8_has_its_scale_and_its_calibration(self):
         tensor = bundle_lib.Tensor("out", fakes.FEATURES, "int8", 0.0625, 3)
         manifest = fakes.with_graph(_TOY.manifest, "stem", outputs=(tensor,))
@@ -155,63 +176,6 @@ class TableTest(absltest.TestCase):
         self.assertEqual({letter for letter in text
                           if not letter.isprintable()}, {"\n"})
         self.assertIn("3: cat?[31m, [red]dog, e?mu", text)
-
-
-class PictureTest(absltest.TestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(
-            self.enter_context(tempfile.TemporaryDirectory()))
-
-    def test_svg_is_valid_and_names_every_block_and_exit(self):
-        bundle = bundle_lib.load(_DIGITS)
-        path = self.folder / "plan.svg"
-        plan_picture.write(bundle, path)
-        root = ElementTree.fromstring(path.read_bytes())
-        self.assertEqual(root.tag, "{http://www.w3.org/2000/svg}svg")
-        texts = " ".join(root.itertext())
-        for step in bundle.manifest.plan.steps:
-            self.assertIn(step.name, texts)
-        for said in ("exit1 39.4 k", "skip 131 k", "stem 442 k", "head 640",
-                     "4.72 M", "digits_resnet8", "layer gate: run this block"):
-            self.assertIn(said, texts)
-        self.assertEqual(list(self.folder.iterdir()), [path])
-
-    def test_png_is_one(self):
-        path = self.folder / "plan.png"
-        plan_picture.write(_TOY, path)
-        with Image.open(path) as image:
-            image.load()
-            self.assertEqual(image.format, "PNG")
-            self.assertGreater(image.width, image.height)
-
-    def test_every_kind_of_block_is_drawn(self):
-        masked = fakes.Block(((10, (0,), False), (40, (0, 1, 2, 3), True)),
-                             4, 1, 2, exit=3)
-        for blocks, rows in (
-                ([], [0]), ([fakes.Block(skippable=False), masked], [2]),
-                ([fakes.GATED] * 14, [6, 6, 2])):
-            bundle = fakes.in_memory(fakes.manifest(blocks))
-            self.assertEqual(
-                list(map(len, plan_picture.rows_of(bundle))), rows)
-            svg, _ = plan_picture.render(bundle)
-            texts = " ".join(ElementTree.fromstring(svg).itertext())
-            for index in range(len(blocks)):
-                self.assertIn(f"block{index}", texts)
-            self.assertEqual("hatched" in texts, masked in blocks)
-
-    def test_names_are_drawn_letter_by_letter(self):
-        bundle = fakes.in_memory(fakes.with_step(
-            _TOY.manifest, 0, name="$\\no$ <&>\x1b"))
-        svg, _ = plan_picture.render(bundle)
-        self.assertIn(r"$\no$ <&>?",
-                      list(ElementTree.fromstring(svg).itertext()))
-
-    def test_a_missing_folder_is_an_error_that_names_the_file(self):
-        with self.assertRaisesRegex(
-                errors.StorageError, "plan.svg cannot be written.*No such"):
-            plan_picture.write(_TOY, self.folder / "none" / "plan.svg")
 
 
 class CommandTest(absltest.TestCase):

@@ -1,6 +1,5 @@
 """The C controller = the Python controller, on real and on random plans."""
 
-import dataclasses
 import math
 import pathlib
 import tempfile
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from converters import tflm
 from device import bundle as bundle_lib
 from device import controller as controller_lib
-from device import quantization
 import fakes
 import micro_cases
 import parity_test
@@ -137,34 +135,6 @@ class CControllerTest(tf.test.TestCase):
             self.c.failing_graph = None
 
 
-def as_int8(manifest):
-    """A toy manifest with the types of an int8 bundle: value = number."""
-    int8 = lambda tensors: tuple(dataclasses.replace(
-        t, dtype="int8", scale=1.0, zero_point=0) for t in tensors)
-
-    def graph(spec):
-        if "gate" in spec.role:
-            return dataclasses.replace(
-                spec, inputs=int8(spec.inputs[:1]) + spec.inputs[1:])
-        return dataclasses.replace(
-            spec, inputs=int8(spec.inputs), outputs=int8(spec.outputs))
-
-    return dataclasses.replace(
-        manifest, graphs=tuple(map(graph, manifest.graphs)),
-        numbers=bundle_lib.Numbers("int8", bundle_lib.Calibration(32, 0.0)))
-
-
-class Int8Runtime(fakes.FakeRuntime):
-    """Toy graphs whose int8 outputs are read as what they stand for."""
-
-    def make_graph(self, spec, content):
-        graph = super().make_graph(spec, content)
-        read = graph.read
-        graph.read = lambda output=0: quantization.decode(
-            read(output), spec.outputs[output])
-        return graph
-
-
 @micro_cases.needs_gcc
 class RandomPlanTest(tf.test.TestCase):
 
@@ -182,8 +152,8 @@ class RandomPlanTest(tf.test.TestCase):
 
     def _compare(self, case, spare, compiled):
         """`spare`: budgets, in MACs above the cheapest answer."""
-        bundle = fakes.in_memory(as_int8(case.manifest))
-        fake, c_fake = Int8Runtime(case.script), Int8Runtime(case.script)
+        bundle = fakes.in_memory(micro_cases.as_int8(case.manifest))
+        fake, c_fake = (micro_cases.Int8Runtime(case.script) for _ in range(2))
         python = controller_lib.Controller(bundle, make_graph=fake.make_graph)
         c = micro_cases.CController(bundle, c_fake.make_graph, compiled)
         image = np.arange(12, dtype=np.uint8).reshape(fakes.IMAGE)
@@ -200,10 +170,10 @@ class RandomPlanTest(tf.test.TestCase):
                 (found.label, c.exit_name(found), path, found.macs),
                 (expected.label, expected.exit, expected.path, expected.macs))
             self.assertEqual(c_fake.executed, fake.executed)
-            for (_, inputs), (_, same) in zip(c_fake.calls, fake.calls):
+            for (name, inputs), (_, same) in zip(c_fake.calls, fake.calls):
                 self.assertAllEqual(
                     np.concatenate([x.ravel() for x in inputs]),
-                    np.concatenate([x.ravel() for x in same]))
+                    np.concatenate([x.ravel() for x in same]), name)
 
 
 if __name__ == "__main__":

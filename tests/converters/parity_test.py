@@ -13,6 +13,7 @@ from hypothesis import strategies
 from converters import bundling
 from converters import variants
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import network as network_lib
 from ddi_tf import ranges
 from ddi_tf import thresholds as thresholds_lib
@@ -151,7 +152,7 @@ class DecisionPropertyTest(tf.test.TestCase):
         masks = tuple(
             tf.constant([[float(g in kept) for g in range(gate.groups)]])
             for kept, gate in zip(path, network.channel_gates.values()))
-        decisions = network_lib.Decisions(
+        decisions = deciding.Decisions(
             tf.constant([[float(bool(kept)) for kept in path]]), masks)
         expected = network(data.normalize(image[None], _SCALING),
                            decisions=decisions)

@@ -2,7 +2,10 @@
 
 import dataclasses
 import pathlib
+import types
+from unittest import mock
 
+import hypothesis
 import numpy as np
 import tensorflow as tf
 
@@ -13,8 +16,10 @@ from converters import tflm
 from ddi_tf import errors
 from device import bundle as bundle_lib
 from device import controller as controller_lib
+import fakes
 import micro_cases
 import parity_test
+import strategies
 
 _FLOAT = pathlib.Path(__file__).parent.parent / "testdata" / "digits_resnet8"
 
@@ -99,6 +104,62 @@ class RehearsalTest(tf.test.TestCase):
             for graph in self.bundle.manifest.graphs))
         with self.assertRaisesRegex(errors.ExportError, "MACs, expected"):
             c_plan.make(bundle_lib.Bundle(self.bundle.folder, heavy, {}))
+
+
+class ToyGraph:
+    """A toy graph whose outputs outlive its next run, as of TFLM's."""
+
+    def __init__(self, graph):
+        self.run, self.read = graph.run, graph.read
+        self.view = lambda output=0: graph.view(output).copy()
+
+
+class ToyRuntime:
+    """What runs an int8 toy plan in place of TFLM and of LiteRT."""
+
+    def __init__(self, bundle, script):
+        self._bundle, self._script = bundle, script
+
+    def tflm(self, spec, content):
+        return ToyGraph(micro_cases.Int8Runtime(self._script).make_graph(
+            spec, content))
+
+    def litert(self, content, reference):
+        del reference
+        spec = next(spec for spec in self._bundle.graphs.values()
+                    if self._bundle.content(spec.name) == content)
+        graph = self.tflm(spec, content)
+
+        def outputs(inputs):
+            graph.run(*inputs)
+            return [graph.view(n) for n in range(len(spec.outputs))]
+
+        return types.SimpleNamespace(outputs=outputs)
+
+
+class AnyPlanTest(tf.test.TestCase):
+
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases())
+    def test_an_image_takes_the_way_of_the_controller(self, case):
+        bundle = fakes.in_memory(micro_cases.as_int8(case.manifest))
+        toy = ToyRuntime(bundle, case.script)
+        with mock.patch.multiple(tflm, Graph=toy.tflm, LiteRTGraph=toy.litert):
+            rehearsed = rehearsal.Rehearsal(bundle)
+        fake = micro_cases.Int8Runtime(case.script)
+        controller = controller_lib.Controller(
+            bundle, make_graph=fake.make_graph)
+        for image in np.zeros([2, *fakes.IMAGE], np.uint8):
+            fake.calls.clear()
+            expected = controller.classify(image)
+            found = rehearsed.run(image)
+            self.assertEqual(
+                tuple(passed.groups for passed in found.passed), expected.path)
+            self.assertEqual(
+                ["stem", *(name for passed in found.passed
+                           for name in passed.graphs), "head"], fake.executed)
+            self.assertAllEqual(found.logits[-1], expected.logits)
+        rehearsed.check()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import costs
+from ddi_tf import deciding
 from ddi_tf import energy
 from ddi_tf import network
 from ddi_tf import work
@@ -17,7 +18,7 @@ _TABLE = costs.CostTable(
 
 
 def _decisions(layers, masks):
-    return network.Decisions(
+    return deciding.Decisions(
         tf.constant(layers, tf.float32),
         tuple(tf.constant(mask, tf.float32) for mask in masks))
 
@@ -81,7 +82,7 @@ class SpentTest(tf.test.TestCase, parameterized.TestCase):
         masks = (tf.constant([[1.0, 1.0]]), tf.constant([[1.0, 0.0]]))
         with tf.GradientTape() as tape:
             tape.watch([layers, masks])
-            spent = costs.spent(_TABLE, network.Decisions(layers, masks))[:, -1]
+            spent = costs.spent(_TABLE, deciding.Decisions(layers, masks))[:, -1]
         to_layers, to_masks = tape.gradient(spent, [layers, masks])
         # 10 + 340, and 20 + 50 + 200
         self.assertAllClose(to_layers, [[350.0, 270.0]])

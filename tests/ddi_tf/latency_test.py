@@ -6,6 +6,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import costs
+from ddi_tf import deciding
 from ddi_tf import errors
 from ddi_tf import latency
 from ddi_tf import network
@@ -130,7 +131,7 @@ class TableTest(tf.test.TestCase, parameterized.TestCase):
             channel_gates=(0.03, 0.04, 0.05), skips=(0, 0.06, 0.07),
             runs=((2.0, 0, 0), (1.44, 0, 0), (0.83, 0, 0)),
             exits=(0.08, 0.09, 0.1), exit_after=(0, 1, 2), head=0.011))
-        half, whole = (costs.spent(table, network.Decisions(
+        half, whole = (costs.spent(table, deciding.Decisions(
             tf.ones([1, 3]), (mask,) * 3)) for mask in (
                 tf.constant([[1.0, 0.0]]), tf.ones([1, 2])))
         self.assertAllClose(half, whole)

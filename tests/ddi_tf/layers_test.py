@@ -126,6 +126,97 @@ class NarrowTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(y, whole.numpy()[..., outputs], atol=1e-5)
 
 
+class DepthwiseConvBNTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters((1, (2, 5, 6, 4)), (2, (2, 3, 3, 4)))
+    def test_output_has_the_stated_shape(self, stride, expected):
+        layer = layers.DepthwiseConvBN(4, 3, stride=stride)
+        self.assertEqual(layer(tf.ones([2, 5, 6, 4])).shape, expected)
+        self.assertEqual(layer.out_shape((5, 6, 4)), expected[1:])
+        self.assertEqual(layer.kernel.shape, (3, 3, 4, 1))
+
+    def test_channels_do_not_see_each_other(self):
+        layer = _without_norm(layers.DepthwiseConvBN(2, 3), (3, 3, 2))
+        kernel = np.ones([3, 3, 2, 1])
+        kernel[:, :, 1] = 2
+        layer.kernel.assign(kernel)
+        x = tf.stack([tf.ones([1, 3, 3]), tf.fill([1, 3, 3], 0.5)], axis=3)
+        y = layer(x)
+        self.assertAllClose(y[0, 1, 1], [9, 9])
+        self.assertAllClose(layer(x * [1.0, 0.0])[0, 1, 1], [9, 0])
+
+    @parameterized.product(stride=(1, 2), channels=([2], [0, 3], [0, 1, 2, 3]))
+    def test_some_channels_are_those_of_the_whole(self, stride, channels):
+        layer = _randomised(
+            layers.DepthwiseConvBN(4, 3, stride=stride), (5, 6, 4))
+        x = tf.random.stateless_normal([2, 5, 6, 4], [1, 2])
+        whole = layer(x).numpy()[..., channels]
+        self.assertAllClose(layer.narrow(x, None, channels), whole, atol=1e-5)
+        self.assertAllClose(layer.narrow(
+            tf.gather(x, channels, axis=3), channels, channels), whole,
+            atol=1e-5)
+
+    def test_work_by_hand(self):
+        # 9 MACs and weights per channel, and a bias each.
+        self.assertEqual(
+            layers.DepthwiseConvBN(8, 3, stride=2).work(5, 7, 8), work.Work(
+                3 * 4 * 9 * 8, 9 * 8 + 8, 5 * 7 * 8 + 3 * 4 * 8))
+
+
+class NormReLUTest(tf.test.TestCase):
+
+    def test_value_by_hand(self):
+        layer = layers.NormReLU()
+        layer(tf.zeros([1, 1, 1, 2]))
+        layer.norm.moving_mean.assign([1.0, 1.0])
+        layer.norm.moving_variance.assign(
+            [4 - layers.BATCH_NORM_EPSILON, 1 - layers.BATCH_NORM_EPSILON])
+        layer.norm.beta.assign([0.5, 0.0])
+        # (2 - 1) / 2 + 0.5, and 0 - 1.
+        self.assertAllClose(
+            layer(tf.constant([[[[2.0, 0.0]]]]))[0, 0, 0], [1.0, 0.0])
+
+    def test_it_is_done_on_the_way(self):
+        layer = layers.NormReLU()
+        self.assertEqual(layer.work(4, 4, 8), work.Work())
+        self.assertEqual(layer.out_shape((4, 4, 8)), (4, 4, 8))
+
+
+class PoolTest(tf.test.TestCase):
+
+    def test_value_and_work_by_hand(self):
+        layer = layers.Pool(2)
+        x = tf.reshape(tf.range(15, dtype=tf.float32), [1, 3, 5, 1])
+        # 0 1 5 6 and 2 3 7 8; the rest has no whole window.
+        self.assertAllClose(layer(x)[0, ..., 0], [[3.0, 5.0]])
+        self.assertEqual(layer.out_shape((3, 5, 1)), (1, 2, 1))
+        self.assertEqual(
+            layer.work(3, 5, 4), work.Work(0, 0, 3 * 5 * 4 + 2 * 4))
+
+
+class ImageNetStemTest(tf.test.TestCase):
+
+    def test_it_takes_a_quarter_of_each_side(self):
+        layer = layers.ImageNetStem(4)
+        y = layer(tf.random.stateless_normal([1, 64, 32, 3], [0, 1]))
+        self.assertEqual(y.shape[1:], layer.out_shape((64, 32, 3)))
+        self.assertEqual(y.shape[1:], (16, 8, 4))
+
+    def test_work_by_hand(self):
+        # 112 x 112 of 64 channels are written, read again, and 56 x 56 left.
+        wide = 112 * 112 * 64
+        self.assertEqual(
+            layers.ImageNetStem(64).work(224, 224, 3), work.Work(
+                118_013_952, 147 * 64 + 64,
+                224 * 224 * 3 + 2 * wide + wide // 4))
+
+    def test_config_survives_json(self):
+        layer = layers.ImageNetStem(8, name="stem")
+        copy = layers.ImageNetStem.from_config(
+            json.loads(json.dumps(layer.get_config())))
+        self.assertEqual(copy.get_config(), layer.get_config())
+
+
 class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(

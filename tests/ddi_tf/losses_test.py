@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import deciding
 from ddi_tf import losses
-from ddi_tf import network
 
 
 class CrossEntropyTest(tf.test.TestCase, parameterized.TestCase):
@@ -124,7 +124,7 @@ class ResourceTest(tf.test.TestCase):
 class OpenGatesTest(tf.test.TestCase):
 
     def test_value_by_hand(self):
-        probabilities = network.Decisions(
+        probabilities = deciding.Decisions(
             tf.constant([[0.2, 0.9]]),              # (0.5 + 0) / 2
             (tf.constant([[0.7, 0.1, 1.0]]),        # 0.6 / 3
              tf.constant([[0.3]])))                 # 0.4
@@ -135,7 +135,7 @@ class OpenGatesTest(tf.test.TestCase):
         p = tf.constant([[0.8, 0.6]])
         with tf.GradientTape() as tape:
             tape.watch(p)
-            loss = losses.open_gates(network.Decisions(p, ()))
+            loss = losses.open_gates(deciding.Decisions(p, ()))
         self.assertAllClose(tape.gradient(loss, p), [[0.0, -0.5]])
 
 

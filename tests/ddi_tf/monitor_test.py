@@ -11,6 +11,7 @@ from absl.testing import parameterized
 
 from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import energy
 from ddi_tf import monitor
 from ddi_tf import network
@@ -111,7 +112,7 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
             self.monitor.record(self.mixed)["cost"], round(expected, 5))
 
     def test_cost_is_that_of_the_table_that_was_given(self):
-        decisions = network.Decisions(self.tune.layers, self.tune.masks)
+        decisions = deciding.Decisions(self.tune.layers, self.tune.masks)
         found = []
         for prices in (self.macs, self.picojoules):
             expected = np.mean(costs.full_path(

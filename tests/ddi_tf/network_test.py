@@ -9,6 +9,7 @@ import tf_keras
 from absl.testing import parameterized
 
 from ddi_tf import costs
+from ddi_tf import deciding
 from ddi_tf import errors
 from ddi_tf import losses
 from ddi_tf import network
@@ -32,7 +33,7 @@ def _images(batch, size=16):
 
 def _forced(layers, masks):
     """`Decisions` of one image."""
-    return network.Decisions(
+    return deciding.Decisions(
         tf.constant([layers], tf.float32),
         tuple(tf.constant([mask], tf.float32) for mask in masks))
 

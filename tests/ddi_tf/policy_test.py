@@ -5,12 +5,12 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from ddi_tf import network
+from ddi_tf import deciding
 from ddi_tf import policy
 
 
 def _decisions(layers, *masks):
-    return network.Decisions(
+    return deciding.Decisions(
         tf.constant(layers, tf.float32),
         tuple(tf.constant(mask, tf.float32) for mask in masks))
 
@@ -39,7 +39,7 @@ class LossTest(tf.test.TestCase):
         masks = (tf.ones([2, 1]),)
         drawn = _decisions([[1.0], [0.0]])._replace(masks=masks)
         with tf.GradientTape() as tape:
-            value = policy.loss(network.Decisions(chances + 0.0, masks), drawn,
+            value = policy.loss(deciding.Decisions(chances + 0.0, masks), drawn,
                                 tf.constant([3.0, 1.0]))
         # Advantages 1 and -1; d log p = 1 / 0.5, d log (1 - p) = -1 / 0.75.
         self.assertAllClose(tape.gradient(value, chances),
@@ -50,7 +50,7 @@ class LossTest(tf.test.TestCase):
         masks = (tf.ones([2, 1]),)
         with tf.GradientTape() as tape:
             value = policy.loss(
-                network.Decisions(chances + 0.0, masks),
+                deciding.Decisions(chances + 0.0, masks),
                 _decisions([[1.0], [0.0]])._replace(masks=masks),
                 tf.constant([7.0, 7.0]))
         self.assertAllEqual(tape.gradient(value, chances), np.zeros([2, 1]))
@@ -68,8 +68,8 @@ class LossTest(tf.test.TestCase):
                     chance >= generator.random([64, 1]), tf.float32)
                 penalty = tf.where(x > 0, 1.0 - run, run)[:, 0]
                 masks = (tf.ones([64, 1]),)
-                value = policy.loss(network.Decisions(chance, masks),
-                                    network.Decisions(run, masks), penalty)
+                value = policy.loss(deciding.Decisions(chance, masks),
+                                    deciding.Decisions(run, masks), penalty)
             gradients = tape.gradient(value, [slope, bias])
             optimizer.apply_gradients(zip(gradients, [slope, bias]))
         self.assertGreater(float(slope), 2.0)

@@ -15,10 +15,10 @@ from ddi_tf import traces
 _SCALING = data.Scaling((128.0,) * 3, (64.0,) * 3)
 
 
-def _network(seed=0, **settings):
+def _network(seed=0, depth=8, **settings):
     tf_keras.utils.set_random_seed(seed)
     net = network_lib.Network(network_lib.NetworkConfig(
-        depth=8, image_shape=(16, 16, 3), **settings))
+        depth=depth, image_shape=(16, 16, 3), **settings))
     for gate in net.gates:  # of both minds
         gate.score.bias.assign(tf.zeros_like(gate.score.bias))
         gate.score.kernel.assign(4 * gate.score.kernel)
@@ -86,6 +86,34 @@ class FoundTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(
                 errors.ConfigError, "need 32 images at least .*found 1"):
             ranges.find(self.net, _SCALING, self.images[:1], self.images)
+
+
+class SharedTest(tf.test.TestCase):
+    """Who leaves features in whose range, of other families."""
+
+    def test_a_dense_block_has_one_that_its_layers_write_in(self):
+        net = _network(backbone="densenet", depth=16)
+        ranges.attach(net, _SCALING)
+        first, second, transition, after, *_ = net.blocks
+        for layer in (first, second):
+            self.assertIs(layer.in_range, net.stem.range)
+            self.assertIs(layer.range, net.stem.range)
+            self.assertIs(layer.conv2.range, net.stem.range)
+            self.assertIsNot(layer.conv1.range, net.stem.range)
+        self.assertIs(transition.in_range, net.stem.range)
+        self.assertIsNot(transition.range, net.stem.range)
+        self.assertIs(after.in_range, transition.range)
+
+    def test_an_inverted_residual_has_one_for_its_sum(self):
+        net = _network(backbone="mobilenetv2", depth=53, width=0.25)
+        ranges.attach(net, _SCALING)
+        blocks = {block.name: block for block in net.blocks}
+        summed, changed = blocks["stage2_block2"], blocks["stage3_block1"]
+        self.assertIs(summed.range, summed.in_range)
+        self.assertIsNot(summed.project.range, summed.range)
+        # Nothing is added: the projection writes the features.
+        self.assertIsNot(changed.range, changed.in_range)
+        self.assertIs(changed.project.range, changed.range)
 
 
 class RealPathTest(tf.test.TestCase):

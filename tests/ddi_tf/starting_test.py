@@ -81,7 +81,8 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
         start = starting.Start(whole=str(self.source.path))
         run = self._begin(start)
         self.assertEqual(
-            start.behind, {"base", "warmup", "skip", "restore", "exits"})
+            start.behind, {
+                "base", "warmup", "skip", "restore", "reinforce", "exits"})
         self._assert_same(self.ours.variables, self.theirs.variables)
         with self.subTest("what it was is kept"):
             self._assert_same(

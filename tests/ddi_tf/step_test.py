@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import losses
 from ddi_tf import energy
 from ddi_tf import gates
@@ -394,7 +395,7 @@ class SkipRatioTest(tf.test.TestCase, parameterized.TestCase):
         ("some", [[1, 0], [1, 1]], [[1, 0, 1, 0], [0, 0, 0, 1]],
          [[1], [1]], 1 - 1.75 / 4))
     def test_value_by_hand(self, layers, first, second, expected):
-        decisions = network.Decisions(
+        decisions = deciding.Decisions(
             tf.constant(layers, tf.float32),
             (tf.constant(first, tf.float32), tf.constant(second, tf.float32)))
         self.assertAllClose(step.skip_ratio(decisions), expected)

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import parameterized
 
+from ddi_tf import deciding
 from ddi_tf import network
 from ddi_tf import subgraphs
 from ddi_tf import work
@@ -211,7 +212,7 @@ def _random_decisions(net, cut, generator):
         np.ones([1, len(cut.steps)]))
     masks = [generator.integers(0, 2, [1, step.groups])
              if step.channel_gate else np.ones([1, 1]) for step in cut.steps]
-    return network.Decisions(
+    return deciding.Decisions(
         tf.constant(layers, tf.float32),
         tuple(tf.constant(mask, tf.float32) for mask in masks))
 

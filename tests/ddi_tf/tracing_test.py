@@ -10,6 +10,7 @@ import tf_keras
 
 from ddi_tf import costs
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import resources
@@ -93,7 +94,7 @@ class RecordTest(tf.test.TestCase):
     def test_energy_is_that_of_the_decisions(self):
         recorded = self._record()
         table = resources.Energy("horowitz", "int8").table(self.net)
-        spent = costs.spent(table, network.Decisions(
+        spent = costs.spent(table, deciding.Decisions(
             recorded.traces.layers, recorded.traces.masks))
         self.assertAllClose(recorded.costs["energy"].spent, spent)
         self.assertAllClose(recorded.costs["energy"].base, table.base)

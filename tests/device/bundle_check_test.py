@@ -21,6 +21,10 @@ MASKED = fakes.Block(variants=((20, (0, 1), True),), groups=2, layer_gate=1,
 FIXED = fakes.Block(variants=((8, (0,), False),), skippable=False)
 GOOD = fakes.manifest([GATED, MASKED, FIXED], thresholds=[0.5, None])
 
+CHOOSING = fakes.Block(
+    variants=((8, (0,), False), (12, (0, 1), False)), groups=2,
+    channel_gate=2, skippable=False)
+
 WIDE = (1, 2, 2, 8)  # not the shape of the toy's features
 
 
@@ -154,15 +158,29 @@ class RefusedTest(parameterized.TestCase):
         ("head", outputs("head", (3,)),
          r"graph head: expected logits of shape \(1, 3\).*found \(3,\)"),
         ("channel_gate", outputs("block1_channel_gate", (1, 3)),
-         r"block1_channel_gate: expected \[1, 2\] probabilities, found \(1, 3"),
+         r"block1_channel_gate: expected \[1, 2\] probabilities, .*found .*"
+         r"\(1, 3\)"),
         ("layer_gate", outputs("block0_layer_gate", (1, 2), (1, 2)),
-         r"block0_layer_gate: expected a probability \[1, 1\] and a state, "
-         r"found outputs \[\(1, 2\), \(1, 2\)\]"),
-        ("layer_gate_alone", outputs("block0_layer_gate", (1, 1)),
-         r"a state, found outputs \[\(1, 1\)\]"),
+         r"block0_layer_gate: expected \[1, 1\] probabilities, and a state if "
+         r"it is recurrent, found outputs \[\(1, 2\), \(1, 2\)\]"),
+        ("two_states", outputs("block0_layer_gate", (1, 1), (1, 2), (1, 2)),
+         r"block0_layer_gate: expected .* a state if it is recurrent, found"),
+        ("state_that_comes_from_nowhere", outputs("block0_layer_gate", (1, 1)),
+         r"graph block0_layer_gate: expected inputs \(\(1, 2, 2, 4\),\), found "
+         r"\(\(1, 2, 2, 4\), \(1, 2\)\)"),
+        ("state_that_goes_nowhere",
+         outputs("block0_channel_gate", (1, 2), (1, 5)),
+         r"graph block0_channel_gate: expected inputs \(\(1, 2, 2, 4\), "
+         r"\(1, 5\)\), found \(\(1, 2, 2, 4\),\)"),
         ("states", outputs("block1_layer_gate", (1, 1), (1, 5)),
-         r"graph block1_layer_gate: expected a float32 state of shape \(1, 2\), "
-         r"found float32 of \(1, 5\)"))
+         r"graph block1_layer_gate: expected a state of shape \(1, 2\), as "
+         r"every layer_gate before it, found a state of shape \(1, 5\)"),
+        ("one_that_forgets", outputs("block1_layer_gate", (1, 1)),
+         r"graph block1_layer_gate: expected a state of shape \(1, 2\), .*, "
+         "found no state"),
+        ("one_that_remembers", outputs("block1_channel_gate", (1, 2), (1, 5)),
+         "graph block1_channel_gate: expected no state, as every channel_gate "
+         r"before it, found a state of shape \(1, 5\)"))
     def test_outputs_must_be_what_comes_next(self, manifest, message):
         self.assert_refused(manifest, message)
 
@@ -180,9 +198,9 @@ class RefusedTest(parameterized.TestCase):
         ("nothing_chooses", step(0, channel_gate=None),
          "step block0 has 2 channel groups but no gate that chooses"),
         ("fixed_with_gate", step(0, skippable=False),
-         "step block0 cannot be skipped, yet has a gate or a skip"),
+         "step block0 cannot be skipped, yet has a layer gate or a skip"),
         ("fixed_with_skip", step(2, skip="block0_skip"),
-         "step block2 cannot be skipped, yet has a gate or a skip"))
+         "step block2 cannot be skipped, yet has a layer gate or a skip"))
     def test_a_step_must_make_sense(self, manifest, message):
         self.assert_refused(manifest, message)
 
@@ -209,6 +227,15 @@ class RefusedTest(parameterized.TestCase):
     def test_whatever_the_gate_may_open_must_be_runnable(self, manifest):
         # The gate may open group 1 alone, which no graph here can run.
         self.assert_refused(manifest, "step block0")
+
+    @parameterized.named_parameters(
+        ("only_others", ((1,), (0, 1))), ("not_all", ((0,), (1,))))
+    def test_the_first_group_of_what_cannot_be_skipped_must_be_runnable(
+            self, sets):
+        # The gate may leave group 0 alone.
+        block = dataclasses.replace(CHOOSING, variants=tuple(
+            (9, groups, False) for groups in sets))
+        self.assert_refused(fakes.manifest([block]), "step block0")
 
     @parameterized.named_parameters(
         ("too_few", point(0.5), r"expected 2 thresholds .*found \[0\.5\]"),
@@ -248,6 +275,17 @@ class RefusedTest(parameterized.TestCase):
         with self.assertRaisesRegex(errors.BundleError, "block2_way0 reads"):
             bundle_check.check("toy/manifest.json", manifest)
 
+    def test_states_are_float32(self):
+        for side in ("inputs", "outputs"):
+            tensors = getattr(GOOD.graphs[1], side)
+            self.assertEqual(GOOD.graphs[1].name, "block0_layer_gate")
+            state = dataclasses.replace(
+                tensors[1], dtype="int8", scale=0.5, zero_point=0)
+            self.assert_refused(
+                graph("block0_layer_gate", **{side: (tensors[0], state)}),
+                "graph block0_layer_gate: expected a state in float32, found "
+                ".*int8")
+
     @parameterized.parameters(("int8", None), ("int4", None),
                               ("none", bundle.Calibration(50, 0.0)))
     def test_a_calibration_belongs_to_int8(self, kind, calibration):
@@ -268,6 +306,9 @@ class AcceptedTest(parameterized.TestCase):
         ("thresholds_may_be_zero", point(0.0, 0.0)),
         ("one_masked_way_for_all", fakes.manifest([MASKED])),
         ("one_state_in_all_gates", fakes.manifest([GATED, GATED])),
+        ("gates_without_a_state", fakes.manifest(
+            [dataclasses.replace(GATED, recurrent=())] * 2)),
+        ("a_gate_where_nothing_is_skipped", fakes.manifest([CHOOSING])),
         ("free_graphs", graph("block0_skip", macs=0)))
     def test_a_plan_that_connects_is_accepted(self, manifest):
         self.assertIsNone(bundle_check.check("toy/manifest.json", manifest))

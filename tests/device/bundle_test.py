@@ -141,18 +141,18 @@ class DamagedManifestTest(toy_folder.BundleTest):
 class EditedManifestTest(toy_folder.BundleTest, parameterized.TestCase):
 
     def test_another_format_version_is_refused_with_both(self):
-        self.edit(lambda values: values.update(format_version=1))
-        self.assert_refused(r"manifest\.json: format version 1, but this "
-                            r"reader knows 2\. Export again .*, or install")
+        self.edit(lambda values: values.update(format_version=2))
+        self.assert_refused(r"manifest\.json: format version 2, but this "
+                            r"reader knows 3\. Export again .*, or install")
 
     def test_another_format_may_have_another_checksum(self):
         values = {**json.loads(self.text), "format_version": 0, "checksum": ""}
         self.path.write_text(json.dumps(values))
-        self.assert_refused("format version 0, but this reader knows 2")
+        self.assert_refused("format version 0, but this reader knows 3")
 
-    def test_a_version_that_equals_two_must_be_a_whole_number(self):
-        self.edit(lambda values: values.update(format_version=2.0))
-        self.assert_refused("format_version: expected int, found 2.0")
+    def test_a_version_that_equals_three_must_be_a_whole_number(self):
+        self.edit(lambda values: values.update(format_version=3.0))
+        self.assert_refused("format_version: expected int, found 3.0")
 
     def test_an_edit_by_hand_is_refused(self):
         self.path.write_bytes(self.text.replace(b'"macs": 7', b'"macs": 6'))

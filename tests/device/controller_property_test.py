@@ -1,5 +1,7 @@
 """device.controller on random plans: what holds for any gates and costs."""
 
+import types
+
 import hypothesis
 import numpy as np
 from absl.testing import absltest
@@ -8,72 +10,21 @@ from hypothesis import strategies as st
 from device import anytime
 from device import controller
 from device import errors
-from device import plan
 import fakes
+import rules
 import strategies
 
 IMAGE = np.zeros(fakes.IMAGE, np.uint8)
 EXTRA = st.integers(0, 3000)  # MACs above the smallest budget
 
 
-def open_(case):
-    """(controller, its `fakes.FakeRuntime`)."""
-    runtime = fakes.FakeRuntime(case.script)
-    return controller.Controller(fakes.in_memory(case.manifest),
-                                 make_graph=runtime.make_graph), runtime
-
-
 def run(case, extra=None):
     """(answer, names of what ran); `extra` MACs above the smallest budget."""
-    device, runtime = open_(case)
+    device, runtime = rules.open_(case)
     budget = None if extra is None else device.costs.cheapest + extra
     answer = device.classify(IMAGE, thresholds=case.thresholds,
                              max_macs=budget)
     return answer, runtime.executed
-
-
-def is_open(case, gate):
-    """Groups that a gate opens; (0,) for a layer gate that is open."""
-    return tuple(index for index, probability in enumerate(case.script[gate][0])
-                 if probability >= 0.5)
-
-
-def wanted(case, step):
-    """(groups that the gates of `step` want, gates that say so)."""
-    if not step.skippable:
-        return (0,), []
-    asked = [step.layer_gate] if step.layer_gate else []
-    if step.layer_gate and not is_open(case, step.layer_gate):
-        return plan.SKIPPED, asked
-    if step.channel_gate:
-        return is_open(case, step.channel_gate), [*asked, step.channel_gate]
-    return (0,), asked
-
-
-def block(case, step, groups):
-    """The graph that runs `groups`: a list of one name, or of none."""
-    if not groups:
-        return [step.skip] if step.skip else []
-    ways = [way.graph for way in step.variants
-            if way.groups == groups or way.masked]
-    return [min(ways, key=case.macs.get)]
-
-
-def expected(case):
-    """(path, graphs that run) without a budget, from the rules in DDI."""
-    path, graphs = [], ["stem"]
-    thresholds = iter(case.thresholds or [None] * len(case.manifest.graphs))
-    for step in case.manifest.plan.steps:
-        groups, asked = wanted(case, step)
-        path.append(groups)
-        graphs += [*asked, *block(case, step, groups)]
-        threshold = next(thresholds) if step.exit else None
-        if threshold is not None:
-            graphs.append(step.exit)
-            logits, = case.script[step.exit]
-            if strategies.ENTROPIES[logits] <= threshold:
-                return tuple(path), graphs
-    return tuple(path), [*graphs, "head"]
 
 
 class NoBudgetTest(absltest.TestCase):
@@ -82,7 +33,7 @@ class NoBudgetTest(absltest.TestCase):
     @hypothesis.given(strategies.cases())
     def test_what_the_gates_and_exits_decide_is_what_runs(self, case):
         answer, executed = run(case)
-        self.assertEqual((answer.path, executed), expected(case))
+        self.assertEqual((answer.path, executed), rules.expected(case))
         self.assertEqual(answer.exit, executed[-1])
         self.assertEqual(answer.macs, sum(map(case.macs.get, executed)))
 
@@ -100,7 +51,7 @@ class NoBudgetTest(absltest.TestCase):
     @hypothesis.given(strategies.cases())
     def test_an_ample_budget_changes_nothing(self, case):
         ample, executed = run(case, extra=sum(case.macs.values()))
-        self.assertEqual((ample.path, executed), expected(case))
+        self.assertEqual((ample.path, executed), rules.expected(case))
 
 
 class BudgetTest(absltest.TestCase):
@@ -108,7 +59,7 @@ class BudgetTest(absltest.TestCase):
     @strategies.MANY
     @hypothesis.given(strategies.cases(), EXTRA)
     def test_every_budget_is_kept_and_answered(self, case, extra):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         budget = device.costs.cheapest + extra
         answer = device.classify(IMAGE, thresholds=case.thresholds,
                                  max_macs=budget)
@@ -123,13 +74,13 @@ class BudgetTest(absltest.TestCase):
     def test_the_smallest_budget_works(self, case):
         answer, executed = run(case, extra=0)
         self.assertLessEqual(sum(map(case.macs.get, executed)),
-                             open_(case)[0].costs.cheapest)
+                             rules.open_(case)[0].costs.cheapest)
         self.assertEqual(answer.exit, executed[-1])
 
     @strategies.SETTINGS
     @hypothesis.given(strategies.cases(), st.integers(1, 5000))
     def test_less_is_refused_with_the_smallest_that_works(self, case, less):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         smallest = device.costs.cheapest
         with self.assertRaisesRegex(
                 errors.BudgetError,
@@ -139,15 +90,14 @@ class BudgetTest(absltest.TestCase):
 
     @strategies.SETTINGS
     @hypothesis.given(strategies.cases(), EXTRA)
-    def test_a_block_runs_what_is_wanted_or_is_skipped(self, case, extra):
+    def test_a_block_runs_what_is_wanted_or_the_least(self, case, extra):
         answer, executed = run(case, extra)
         for step, groups in zip(case.manifest.plan.steps, answer.path):
-            wish, _ = wanted(case, step)
-            self.assertIn(groups, [wish, plan.SKIPPED]
-                          if step.skippable else [(0,)])
+            wish, _ = rules.wanted(case, step)
+            self.assertIn(groups, [wish, rules.least(step)])
             ran = [name for name in executed if name == step.skip
                    or name in [way.graph for way in step.variants]]
-            self.assertEqual(ran, block(case, step, groups))
+            self.assertEqual(ran, rules.block(case, step, groups))
 
     @strategies.SETTINGS
     @hypothesis.given(strategies.cases(), st.none() | EXTRA)
@@ -166,7 +116,7 @@ class BudgetTest(absltest.TestCase):
         _, executed = run(case, extra)
         for step in case.manifest.plan.steps:
             if step.layer_gate and step.channel_gate in executed:
-                self.assertEqual(is_open(case, step.layer_gate), (0,))
+                self.assertEqual(rules.is_open(case, step.layer_gate), (0,))
                 self.assertIn(step.layer_gate, executed)
 
     @strategies.SETTINGS
@@ -183,11 +133,14 @@ class BudgetTest(absltest.TestCase):
     @strategies.SETTINGS
     @hypothesis.given(strategies.cases(), EXTRA)
     def test_forced_blocks_keep_to_the_budget_too(self, case, extra):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         budget = device.costs.cheapest + extra
         forced = [way.groups for way in (
             step.variants[-1] for step in case.manifest.plan.steps)]
         answer = device.classify(IMAGE, forced=forced, max_macs=budget)
+        for step, groups, ran in zip(
+                case.manifest.plan.steps, forced, answer.path):
+            self.assertIn(ran, [groups, rules.least(step)])
         self.assertLessEqual(answer.macs, budget)
         self.assertEqual(answer.macs,
                          sum(map(case.macs.get, runtime.executed)))
@@ -199,7 +152,7 @@ class SeveralBudgetsTest(absltest.TestCase):
     @strategies.MANY
     @hypothesis.given(strategies.cases(), EXTRA, EXTRA)
     def test_macs_and_energy_are_kept_at_once(self, case, more, more_pj):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         max_macs = device.tariff.macs.cheapest + more
         max_pj = device.tariff.energy_pj.cheapest + more_pj
         answer = device.classify(
@@ -214,7 +167,7 @@ class SeveralBudgetsTest(absltest.TestCase):
     @strategies.SETTINGS
     @hypothesis.given(strategies.cases())
     def test_the_smallest_energy_works_and_less_is_refused(self, case):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         smallest = device.tariff.energy_pj.cheapest
         answer = device.classify(IMAGE, max_energy_mj=smallest / 1e9)
         self.assertLessEqual(answer.energy_pj, smallest)
@@ -225,10 +178,30 @@ class SeveralBudgetsTest(absltest.TestCase):
             device.classify(IMAGE, max_energy_mj=(smallest - 1) / 1e9)
         self.assertLen(runtime.executed, ran)
 
+    @strategies.SETTINGS
+    @hypothesis.given(strategies.cases(), EXTRA, st.integers(1, 4))
+    def test_no_answer_is_late_if_no_graph_is_slow(self, case, more_ms, haste):
+        # A graph takes as many milliseconds as it has MACs, or less.
+        graphs = [types.SimpleNamespace(name=name, p95_ms=float(macs))
+                  for name, macs in case.macs.items()]
+        profile = types.SimpleNamespace(
+            graphs=graphs, full_path=types.SimpleNamespace(median_ms=0.0),
+            parts_ms=0.0)
+        runtime = fakes.FakeRuntime(case.script)
+        device = controller.Controller(
+            fakes.in_memory(case.manifest), make_graph=runtime.make_graph,
+            profile=profile, clock=lambda: 10**6 * sum(
+                case.macs[name] // haste for name in runtime.executed))
+        answer = device.classify(
+            IMAGE, thresholds=case.thresholds,
+            deadline_ms=device.costs.cheapest + more_ms)
+        self.assertFalse(answer.late)
+        self.assertEqual(answer.exit, runtime.executed[-1])
+
     @strategies.MANY
     @hypothesis.given(strategies.cases(), st.integers(0, 12), EXTRA)
     def test_an_answer_can_be_wanted_at_any_moment(self, case, moment, extra):
-        device, runtime = open_(case)
+        device, runtime = rules.open_(case)
         ongoing = anytime.Ongoing()
         runtime.on_run = lambda: (
             len(runtime.calls) > moment and ongoing.stop())

@@ -34,6 +34,8 @@ class Block:
     layer_gate: Optional[int] = None
     channel_gate: Optional[int] = None
     skippable: bool = True
+    appended: int = 0
+    recurrent: tuple = ("layer_gate",)  # roles of its gates that have a state
     skip: Optional[int] = None
     exit: Optional[int] = None
 
@@ -54,11 +56,12 @@ def manifest(blocks=(), *, stem=1, head=1, thresholds=None):
         thresholds: of the operating point "default"; None: there is none.
     """
     steps, graphs = [], [_graph("stem", "stem", stem)]
+    features = FEATURES
     for index, block in enumerate(blocks):
-        step, own = _step(f"block{index}", block)
+        step, own, features = _step(f"block{index}", block, features)
         steps.append(step)
         graphs.extend(own)
-    graphs.append(_graph("head", "head", head))
+    graphs.append(_graph("head", "head", head, features))
     points = () if thresholds is None else (
         bundle.OperatingPoint("default", tuple(thresholds), 0.5, 12.5),)
     return bundle.Manifest(
@@ -103,35 +106,43 @@ def tensors(*shapes, dtype="float32", scale=None, zero_point=None):
                  for index, shape in enumerate(shapes))
 
 
-def _step(name, block):
-    """(`bundle.Step`, its graphs)."""
+def _step(name, block, features):
+    """(`bundle.Step`, its graphs, the shape of the features after it)."""
+    left, after = features, features
+    if block.appended:
+        left = (*features[:-1], block.appended)
+        after = (*features[:-1], features[-1] + block.appended)
     costs = {"layer_gate": block.layer_gate, "channel_gate": block.channel_gate,
              "skip": block.skip, "exit": block.exit}
-    graphs = {role: _graph(f"{name}_{role}", role, cost, block.groups)
-              for role, cost in costs.items() if cost is not None}
-    ways = [(_graph(f"{name}_way{index}", "block", cost,
-                    len(groups) if masked else None),
+    graphs = {role: _graph(
+        f"{name}_{role}", role, cost, after if role == "exit" else features,
+        groups=block.groups, recurrent=block.recurrent)
+        for role, cost in costs.items() if cost is not None}
+    ways = [(_graph(f"{name}_way{index}", "block", cost, features, left,
+                    groups=len(groups) if masked else None),
              groups, masked)
             for index, (cost, groups, masked) in enumerate(block.variants)]
     step = bundle.Step(
         name=name, groups=block.groups, skippable=block.skippable,
+        appended=block.appended,
         variants=tuple(bundle.Variant(graph.name, groups, masked)
                        for graph, groups, masked in ways),
         **{role: graphs[role].name if role in graphs else None
            for role in costs})
-    return step, [*graphs.values(), *(graph for graph, _, _ in ways)]
+    return step, [*graphs.values(), *(graph for graph, _, _ in ways)], after
 
 
-def _graph(name, role, macs, groups=None):
+def _graph(name, role, macs, features=FEATURES, left=FEATURES, groups=None,
+           recurrent=("layer_gate",)):
+    state = (STATE,) if role in recurrent else ()
     inputs, outputs = {
         "stem": [((1, *IMAGE),), (FEATURES,)],
-        "layer_gate": [(FEATURES, STATE), ((1, 1), STATE)],
-        "channel_gate": [(FEATURES,), ((1, groups),)],
-        "block": [(FEATURES, (1, groups)) if groups else (FEATURES,),
-                  (FEATURES,)],
-        "skip": [(FEATURES,), (FEATURES,)],
-        "exit": [(FEATURES,), (LOGITS,)],
-        "head": [(FEATURES,), (LOGITS,)]}[role]
+        "layer_gate": [(features, *state), ((1, 1), *state)],
+        "channel_gate": [(features, *state), ((1, groups), *state)],
+        "block": [(features, (1, groups)) if groups else (features,), (left,)],
+        "skip": [(features,), (features,)],
+        "exit": [(features,), (LOGITS,)],
+        "head": [(features,), (LOGITS,)]}[role]
     content = _content(name)
     return bundle.Graph(
         name, role, f"graphs/{name}.tflite",

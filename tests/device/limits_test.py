@@ -93,7 +93,7 @@ class DeadlineTest(absltest.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.now_ms, self.each_ms = 0.0, 2
+        self.now_ms, self.each_ms, self.blocks = 0.0, 2, BLOCKS * 2
         names = fakes.contents(fakes.manifest(BLOCKS * 2))
         self.profile = types.SimpleNamespace(
             graphs=[types.SimpleNamespace(name=name, p95_ms=5.0)
@@ -102,7 +102,7 @@ class DeadlineTest(absltest.TestCase):
 
     def classify(self, deadline_ms, **options):
         self.device, self.runtime = fakes.open_(
-            BLOCKS * 2, stem=100, head=3, profile=self.profile,
+            self.blocks, stem=100, head=3, profile=self.profile,
             clock=lambda: round(1e6 * self.now_ms))
 
         def pass_time():
@@ -144,6 +144,17 @@ class DeadlineTest(absltest.TestCase):
                 errors.BudgetError,
                 "15.900 ms .*smallest that works is 16.000"):
             self.classify(15.9)
+
+    def test_time_that_has_run_out_leaves_a_fixed_block_its_first_group(self):
+        self.blocks = [fakes.Block(
+            variants=((10, (0,), False), (15, (0, 1), False)), groups=2,
+            channel_gate=2, skippable=False)] * 2
+        self.each_ms = 50
+        answer = self.classify(23.0)
+        self.assertEqual(self.runtime.executed,
+                         ["stem", "block0_way0", "block1_way0", "head"])
+        self.assertEqual(answer.path, ((0,), (0,)))
+        self.assertTrue(answer.late)
 
     def test_without_a_deadline_nothing_is_late(self):
         self.each_ms = 1e6

@@ -189,6 +189,33 @@ class RoundTest(MeasureTest):
             for inputs in self.calls(name):
                 np.testing.assert_array_equal(inputs[1], mask)
 
+    def test_channels_are_appended_as_the_controller_does(self):
+        dense = fakes.Block(layer_gate=4, appended=2)
+        self.use(fakes.manifest([dense, FIXED, dense], stem=100, head=3))
+        self.measure(runs=1)
+        stem, *blocks = map(self.number, (
+            "stem", "block0_way0", "block1_way0", "block2_way0"))
+        for name, channels in (
+                ("block0_way0", [stem] * 4),
+                ("block1_way0", [stem] * 4 + [blocks[0]] * 2),
+                ("block2_layer_gate", [blocks[1]] * 6),
+                ("head", [blocks[1]] * 6 + [blocks[2]] * 2)):
+            for inputs in self.calls(name):
+                np.testing.assert_array_equal(
+                    inputs[0], np.broadcast_to(channels, inputs[0].shape))
+
+    def test_states_of_channel_gates_are_their_own(self):
+        both = fakes.Block(layer_gate=4, channel_gate=6,
+                           recurrent=("layer_gate", "channel_gate"))
+        self.use(fakes.manifest([both, both]))
+        self.measure(runs=1)
+        for role in both.recurrent:
+            for inputs in self.calls(f"block0_{role}"):
+                np.testing.assert_array_equal(inputs[1], [[0, 0]])
+            for inputs in self.calls(f"block1_{role}"):
+                np.testing.assert_array_equal(
+                    inputs[1], [[self.number(f"block0_{role}")] * 2])
+
     def test_images_are_taken_in_turn(self):
         self.measure(runs=5)
         found = [inputs[0] for inputs in self.calls("stem")]

@@ -90,6 +90,18 @@ class GraphTest(parameterized.TestCase):
         gate.run(stem.view(), self.layer_gate()[1])
         self.assertBetween(gate.read()[0, 0], 0, 1)
 
+    def test_some_channels_of_an_array_are_read_as_they_are(self):
+        graph, features = self.graph("head"), self.features("head")
+        room = np.full((*features.shape[:-1], 3 * features.shape[-1]), 7,
+                       np.float32)
+        some = room[..., 5:5 + features.shape[-1]]
+        some[...] = features
+        self.assertFalse(some.flags.c_contiguous)
+        graph.run(features)
+        expected = graph.read()
+        graph.run(some)
+        np.testing.assert_array_equal(graph.read(), expected)
+
     def test_outputs_are_in_the_manifest_s_order(self):
         name, state = self.layer_gate()
         graph = self.graph(name)

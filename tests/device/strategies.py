@@ -30,6 +30,11 @@ ENTROPIES = {(9, 0, 0): 0.002468, (3, 0, 0): 0.366593, (0, 0, 0): 1.098612}
 _THRESHOLDS = st.sampled_from([None, 0.0, 0.1, 0.7, 1.2])
 
 
+# Of each role, all gates have a state or none has.
+_RECURRENT = [(), ("layer_gate",), ("channel_gate",),
+              ("layer_gate", "channel_gate")]
+
+
 class Case(NamedTuple):
     """A plan and what its gates and exits say."""
 
@@ -56,26 +61,36 @@ def subsets(groups):
 
 
 @st.composite
-def blocks(draw):
-    """A `fakes.Block` that a converter could have made."""
-    exit_ = draw(st.none() | COSTS)
-    if not draw(st.integers(0, 3)):
-        return fakes.Block(skippable=False, exit=exit_, variants=tuple(
-            (draw(COSTS), (0,), masked) for masked in (False, True)))
+def blocks(draw, recurrent):
+    """A `fakes.Block` that a converter could have made.
+
+    Args:
+        recurrent: roles of the plan's gates that have a state.
+    """
+    skippable = draw(st.sampled_from([True, True, False]))
+    appended = draw(st.sampled_from([0, 0, 1, 3]))
     channel_gate = draw(st.none() | COSTS)
     groups = 1 if channel_gate is None else draw(st.integers(1, 3))
-    masked = draw(st.booleans())
-    sets = [tuple(range(groups))] if masked else subsets(groups)
+    sets = [subset for subset in subsets(groups) if skippable or 0 in subset]
+    masked = [tuple(range(groups))] if draw(st.booleans()) else []
+    if masked:
+        sets = draw(st.lists(st.sampled_from(sets), unique=True))
+    ways = draw(st.permutations([
+        *((subset, False) for subset in sets),
+        *((subset, True) for subset in masked)]))
     return fakes.Block(
-        variants=tuple((draw(COSTS), subset, masked) for subset in sets),
-        groups=groups, layer_gate=draw(st.none() | COSTS),
-        channel_gate=channel_gate, skip=draw(st.none() | COSTS), exit=exit_)
+        variants=tuple((draw(COSTS), *way) for way in ways), groups=groups,
+        layer_gate=draw(st.none() | COSTS) if skippable else None,
+        channel_gate=channel_gate, skippable=skippable, appended=appended,
+        recurrent=recurrent, exit=draw(st.none() | COSTS),
+        skip=draw(st.none() | COSTS) if skippable and not appended else None)
 
 
 @st.composite
 def manifests(draw):
     """A `bundle.Manifest` of up to four blocks."""
-    chosen = draw(st.lists(blocks(), max_size=4))
+    recurrent = draw(st.sampled_from(_RECURRENT))
+    chosen = draw(st.lists(blocks(recurrent), max_size=4))
     exits = sum(block.exit is not None for block in chosen)
     return fakes.manifest(
         chosen, stem=draw(COSTS), head=draw(COSTS), thresholds=draw(

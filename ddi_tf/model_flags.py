@@ -1,0 +1,69 @@
+"""The flags that say which network is trained."""
+
+from absl import flags
+
+from ddi_tf import block
+from ddi_tf import errors
+from ddi_tf import gating
+from ddi_tf import network as network_lib
+from ddi_tf import strategies
+
+_BACKBONE = flags.DEFINE_enum(
+    "model_backbone", "resnet", sorted(network_lib.BACKBONES), "Backbone.")
+_DEPTH = flags.DEFINE_integer(
+    "model_depth", None, "Layers of the backbone; a ResNet's is 6n + 2, a "
+    "DenseNet's 6n + 4. By default what the family is known for: "
+    + ", ".join(f"{name} {depth}" for name, (_, depth)
+                in network_lib.BACKBONES.items()) + ".")
+_WIDTH = flags.DEFINE_float(
+    "model_width", 1.0, "Factor on the backbone's numbers of channels.",
+    lower_bound=0.05, upper_bound=8.0)
+_LAYER_GATES = flags.DEFINE_bool(
+    "model_layer_gates", True, "Whether gates may skip blocks.")
+_CHANNEL_GATES = flags.DEFINE_bool(
+    "model_channel_gates", True, "Whether gates may skip channels of blocks.")
+_LAYER_GATE = flags.DEFINE_enum(
+    "model_layer_gate", "recurrent", gating.KINDS, "What decides about blocks: "
+    "an LSTM that all share, or a small convolution in each.")
+_CHANNEL_GATE = flags.DEFINE_enum(
+    "model_channel_gate", "convolutional", gating.KINDS,
+    "What decides about channels, likewise.")
+_MASK_SITE = flags.DEFINE_enum(
+    "model_mask_site", "inner", block.MASK_SITES,
+    "Where a channel mask applies: a block's output (as in the paper), the "
+    "channels between its convolutions (saves in both), or both.")
+_GROUPS = flags.DEFINE_integer(
+    "model_groups", 2, "Channel decisions per block; 0: one per channel.",
+    lower_bound=0)
+_EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
+_STRATEGY = flags.DEFINE_enum(
+    "model_strategy", "gates", sorted(strategies.CLASSES), "Who decides what "
+    "runs: gates, or a peer of theirs.")
+
+_INNER_WIDTH = flags.DEFINE_list(
+    "model_inner_width", ["1"], "Factor on the channels between a block's "
+    "convolutions, one for all stages or one for each, of strategy pfec.")
+
+
+def config(dataset):
+    """The `network.NetworkConfig` of the flags, for a `data.Dataset`."""
+    return network_lib.NetworkConfig(
+        backbone=_BACKBONE.value,
+        depth=_DEPTH.value or network_lib.BACKBONES[_BACKBONE.value][1],
+        width=_WIDTH.value,
+        classes=len(dataset.label_names),
+        image_shape=dataset.image_shape,
+        layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
+        layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
+        mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value,
+        strategy=_STRATEGY.value,
+        inner_width=_inner_width())
+
+
+def _inner_width():
+    try:
+        return tuple(map(float, _INNER_WIDTH.value))
+    except ValueError:
+        raise errors.ConfigError(
+            "`model_inner_width` must be numbers with commas between them. "
+            f"Received: {','.join(_INNER_WIDTH.value)}") from None
