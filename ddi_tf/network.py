@@ -219,7 +219,7 @@ class Network(tf_keras.Model):
         return build(self.config)
 
     def _make_gates(self, filters):
-        """Makes gates, and `layer_gating`, `channel_gating`: who asks them.
+        """Makes gates, under the names that checkpoints know, and who asks.
 
         Args:
             filters: `backbone.Backbone.gate_filters`.
@@ -229,7 +229,6 @@ class Network(tf_keras.Model):
             block.skippable or self.config.groups != 1)]
         groups = {block.name: groups_of(self.config, block)
                   for block in masked} if self.config.channel_gates else {}
-        # Kept one by one: a checkpoint knows them by these names.
         (self.layer_gate, self.layer_gates, self.layer_gating,
          self.recurrent_channel_gate, self.channel_gates, self.channel_gating
          ) = gating.make(self.config, self.blocks, groups, filters)
