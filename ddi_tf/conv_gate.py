@@ -59,8 +59,10 @@ class ConvGate(tf_keras.layers.Layer):
         for conv in self.convolutions:
             features = conv(features, training)
         pooled = tf.reduce_mean(features, axis=[1, 2])
-        chances = self.score(quantization.rounded(pooled, self.pooled_range))
-        return gates.keep_first(chances) if self.keeps_first else chances
+        pooled = quantization.rounded(pooled, self.pooled_range)
+        if self.keeps_first:
+            return gates.keep_first(self.score, pooled)
+        return self.score(pooled)
 
     def work(self, height, width):
         """`work.Work` of one decision on [H, W, channels]."""
@@ -69,7 +71,7 @@ class ConvGate(tf_keras.layers.Layer):
             total += conv.work(*shape)
             shape = conv.out_shape(shape)
         return total + work.traffic(shape) + work.dense(
-            shape[-1], self.groups - self.keeps_first)
+            shape[-1], self.groups)
 
     def get_config(self):
         return {**super().get_config(), "channels": self.channels,

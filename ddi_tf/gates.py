@@ -9,6 +9,7 @@ import tf_keras
 
 # Gates start a little open, so that warm-up only has to finish the job: a
 # sigmoid driven far to one side has no gradient left for the skip phase.
+_ALWAYS = 30.0  # a score whose sigmoid is 1 in float32
 _OPEN_BIAS = tf_keras.initializers.Constant(1.0)
 
 
@@ -87,11 +88,21 @@ def score(units, name="score"):
         units, activation="sigmoid", bias_initializer=_OPEN_BIAS, name=name)
 
 
-def keep_first(chances):
-    """[B, G - 1] probabilities -> [B, G]; the first group is always open.
+def keep_first(score, x):
+    """What a `score` layer gives, behind a group that is always open.
 
-    As a product: of a concatenation, the converter makes int8 numbers.
+    One layer, with a fixed score for that group: of a concatenation of
+    probabilities, the converter makes int8 numbers.
+
+    Args:
+        score: as `score` returns it, for the groups after the first.
+        x: [B, N] float.
+
+    Returns:
+        [B, groups] probabilities, the first of which are 1.
     """
-    groups = chances.shape[1] + 1
-    first, others = np.eye(1, groups), np.eye(groups - 1, groups, 1)
-    return chances @ others.astype(np.float32) + first.astype(np.float32)
+    if not score.built:
+        score.build(x.shape)
+    kernel = tf.pad(score.kernel, [[0, 0], [1, 0]])
+    bias = tf.concat([[_ALWAYS], score.bias], axis=0)
+    return tf.sigmoid(x @ kernel + bias)

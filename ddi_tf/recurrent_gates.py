@@ -141,15 +141,15 @@ class RecurrentChannelGate(RecurrentGate):
             state: [B, 2 * hidden] float, for the block after.
         """
         output, state = self.advance(features, state)
-        chances = self.scores[name](output)
+        score = self.scores[name]
         if name in self.keeps_first:
-            chances = gates.keep_first(chances)
-        return chances, state
+            return gates.keep_first(score, output), state
+        return score(output), state
 
     def work(self, height, width, channels, name):
         """`work.Work` of one decision on [H, W, C] features."""
         return (self.advance_work(height, width, channels)
-                + work.dense(self.hidden, self.scores[name].units))
+                + work.dense(self.hidden, self.groups[name]))
 
     def get_config(self):
         return {**super().get_config(), "groups": self.groups,

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from converters import flatbuffer
 from ddi_tf import errors
-from ddi_tf import gates
 from ddi_tf import layers
+from ddi_tf import recurrent_gates
 from ddi_tf import subgraphs
 from ddi_tf import work
 
@@ -28,7 +28,7 @@ class FlatbufferTest(tf.test.TestCase):
         self.assertLess(result.difference, 1e-6)
 
     def test_inputs_and_outputs_keep_their_order(self):
-        gate = gates.LayerGate([4])
+        gate = recurrent_gates.LayerGate([4])
         result = flatbuffer.convert(subgraph(
             gate, features=(1, 8, 8, 4), state=(1, 20)))
         self.assertEqual([d.name for d in result.inputs],

@@ -131,7 +131,7 @@ class BoardTest(tf.test.TestCase):
         self._add(self._board(), _gated(8), record)
         found = read(self.path)
         self.assertAllClose(found["schedule/gate_shift"], {9: 0.5})
-        self.assertAllClose(found["schedule/phase"], {8: 3, 9: 9})
+        self.assertAllClose(found["schedule/phase"], {8: 3, 9: 10})
 
     def test_pictures_are_images_of_tensorboard_and_files(self):
         self._add(self._board(), _BASE, _gated(8), _gated(12))

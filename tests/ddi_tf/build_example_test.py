@@ -14,7 +14,7 @@ from ddi_tf import network
 
 _BUILD = pathlib.Path(__file__).parents[2] / "BUILD.md"
 _MOST_LINES = 60
-_CASE = {"plain": {"backbone": "plain", "depth": 8,
+_CASE = {"plain": {"backbone": "plain", "depth": 14,
                    "image_shape": (16, 16, 3)}}
 
 
