@@ -148,8 +148,7 @@ class Paths:
         for step, prices, onward in zip(
                 self._plan.steps, costs.steps, costs.past_exit):
             if not step.skippable:
-                least = budget.cheapest_variant(
-                    step.variants, prices.variants, budget.least_groups(step))
+                least = budget.least_variant(step, prices.variants)
                 names.append(step.variants[least].graph)
             elif step.skip is not None:
                 names.append(step.skip)

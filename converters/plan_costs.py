@@ -101,10 +101,9 @@ def _cheapest(plan, graphs):
     names = [plan.stem]
     for step in plan.steps:
         if not step.skippable:
-            names.append(step.variants[budget.cheapest_variant(
-                step.variants, [graphs[variant.graph].macs
-                                for variant in step.variants],
-                budget.least_groups(step))].graph)
+            names.append(step.variants[budget.least_variant(
+                step, [graphs[variant.graph].macs
+                       for variant in step.variants])].graph)
         elif step.skip is not None:
             names.append(step.skip)
         if step.exit is not None:

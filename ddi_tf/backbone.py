@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple, Optional
 
+from ddi_tf import errors
 from ddi_tf import work
 
 
@@ -39,3 +40,19 @@ def scaled(channels, width, multiple=1):
     asked = channels * width
     found = max(multiple, int(asked + multiple / 2) // multiple * multiple)
     return found if found >= 0.9 * asked else found + multiple
+
+
+def check_size(image_shape, whose, multiple, why=""):
+    """Raises ConfigError if an image's sides are no multiples of `multiple`.
+
+    Args:
+        image_shape: (height, width, ...), pixels.
+        whose: of which backbone, for the message: "a ResNet's".
+        multiple: > 0.
+        why: what asks for it, in brackets.
+    """
+    height, width = image_shape[:2]
+    if height % multiple or width % multiple:
+        raise errors.ConfigError(
+            f"{whose} image height and width must be multiples of "
+            f"{multiple}{why and f' ({why})'}. Received: {height} x {width}")

@@ -199,28 +199,25 @@ class Block(tf_keras.layers.Layer):
     @property
     def run_work(self):
         """`costs.Run` of `work.Work` for the branch."""
-        counts, inner = [], work.Work()
-        shape = self.in_shape
+        counts, inner, shape = [], work.Work(), self.in_shape
         for layer in self.branch:
             counts.append(layer.work(*shape)._replace(activations=0))
             shape = layer.out_shape(shape)
             if layer is not self.branch[-1]:
                 inner += work.traffic(shape, shape)  # written, then read
-        nothing, read = work.Work(), work.traffic(self.in_shape)
         *before, last = counts
-        # Both sides of a layer within the branch shrink, if it mixes channels.
-        mixing = sum((count for count, layer in zip(
-            before[1:], self.branch[1:]) if layer.mixes_channels), nothing)
-        alone = sum((count for count, layer in zip(
-            before[1:], self.branch[1:]) if not layer.mixes_channels), nothing)
-        first = sum(before[:1], nothing)
+        linear, square, read = inner, work.Work(), work.traffic(self.in_shape)
+        for number, (count, layer) in enumerate(zip(before, self.branch)):
+            # Both sides of a layer within the branch shrink, if it mixes them.
+            if number and layer.mixes_channels:
+                square += count
+            else:
+                linear += count
         return {
-            "output": costs.Run(read + sum(before, nothing) + inner,
-                                last + self.written, nothing),
-            "inner": costs.Run(read + self.written, first + last + alone
-                               + inner, mixing),
-            "both": costs.Run(read, first + alone + inner + self.written,
-                              mixing + last),
+            "output": costs.Run(
+                read + linear + square, last + self.written, work.Work()),
+            "inner": costs.Run(read + self.written, linear + last, square),
+            "both": costs.Run(read, linear + self.written, square + last),
         }[self.mask_site]
 
     def rounded(self, x):

@@ -46,8 +46,9 @@ class Walk:
         self._hard_layers.append(hard_layer)
         self._hard_masks.append(hard_mask)
         network = self._network
-        gated = network.has_layer_gates or self._forced is not None
-        return (hard_layer[:, 0] if gated and block.skippable else None,
+        has_gate = network.layer_gating.decides(block) or (
+            self._forced is not None and block.skippable)
+        return (hard_layer[:, 0] if has_gate else None,
                 hard_mask if network.channel_gating.decides(block) else None)
 
     def decisions(self):

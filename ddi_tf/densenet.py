@@ -64,11 +64,7 @@ def build_imagenet(config):
 
 
 def _build(config, counts, growth, stem, multiple):
-    height, width, _ = config.image_shape
-    if height % multiple or width % multiple:
-        raise errors.ConfigError(
-            f"this DenseNet's image height and width must be multiples of "
-            f"{multiple}. Received: {height} x {width}")
+    backbone_lib.check_size(config.image_shape, "this DenseNet's", multiple)
     shape = stem.out_shape(config.image_shape)
     blocks, exit_after = [], []
     for stage, count in enumerate(counts, start=1):

@@ -9,8 +9,9 @@ import tf_keras
 
 # Gates start a little open, so that warm-up only has to finish the job: a
 # sigmoid driven far to one side has no gradient left for the skip phase.
-_ALWAYS = 30.0  # a score whose sigmoid is 1 in float32
 _OPEN_BIAS = tf_keras.initializers.Constant(1.0)
+
+_ALWAYS = 30.0  # a score whose sigmoid is 1 in float32
 
 
 def straight_through(probability, threshold=0.5):

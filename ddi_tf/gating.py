@@ -58,7 +58,7 @@ def _layer_gates(kind, blocks, filters):
     if blocks and kind == "recurrent":
         gate = recurrent_gates.LayerGate(
             [block.in_shape[-1] for block in blocks], name="layer_gate")
-        return gate, {}, Shared(gate, [block.name for block in blocks], False)
+        return gate, {}, Shared(gate, blocks, False)
     gates = {block.name: conv_gate.ConvGate(
         block.in_shape[-1], 1, filters=filters,
         name=f"{block.name}_layer_gate") for block in blocks}
@@ -72,7 +72,7 @@ def _channel_gates(kind, blocks, groups, filters):
             [block.in_shape[-1] for block in blocks], groups,
             [block.name for block in blocks if not block.skippable],
             name="channel_gate")
-        return gate, {}, Shared(gate, groups, True)
+        return gate, {}, Shared(gate, blocks, True)
     gates = {block.name: conv_gate.ConvGate(
         block.in_shape[-1], groups[block.name], filters=filters,
         keeps_first=not block.skippable, name=f"{block.name}_channel_gate")
@@ -114,15 +114,16 @@ class Shared:
 
     Args:
         gate: the gate.
-        blocks: names of the blocks that it decides about.
+        blocks: list of the blocks that it decides about.
         by_name: whether each block has an output layer of its own.
     """
 
     def __init__(self, gate, blocks, by_name):
-        self._gate, self._blocks, self._by_name = gate, set(blocks), by_name
+        self._gate, self._by_name = gate, by_name
+        self._shapes = {block.name: block.in_shape for block in blocks}
 
     def decides(self, block):
-        return block.name in self._blocks
+        return block.name in self._shapes
 
     def initial_state(self, batch_size):
         return self._gate.initial_state(batch_size)
@@ -135,8 +136,14 @@ class Shared:
         return self._gate.work(*block.in_shape, *self._which(block))
 
     def name(self, block, role):
-        return (f"{block.name}_{role}" if self._by_name
-                else f"{role}_{block.in_shape[-1]}")
+        if self._by_name:
+            return f"{block.name}_{role}"
+        # Blocks that share a graph read features of one shape.
+        *size, width = block.in_shape
+        shapes = {shape for shape in self._shapes.values()
+                  if shape[-1] == width}
+        resolution = "" if len(shapes) == 1 else "_" + "x".join(map(str, size))
+        return f"{role}_{width}{resolution}"
 
     def function(self, block):
         which = self._which(block)

@@ -6,7 +6,6 @@ changes the shape.
 
 from ddi_tf import backbone as backbone_lib
 from ddi_tf import errors
-from ddi_tf import exits
 from ddi_tf import layers
 from ddi_tf import resnet
 
@@ -42,11 +41,7 @@ _FAMILY = {18: (resnet.ResidualBlock, 1, None, (2, 2, 2, 2)),
 
 def build(config):
     """The `backbone.Backbone` for a `network.NetworkConfig`."""
-    height, width, _ = config.image_shape
-    if height % 32 or width % 32:
-        raise errors.ConfigError(
-            "this ResNet's image height and width must be multiples of 32. "
-            f"Received: {height} x {width}")
+    backbone_lib.check_size(config.image_shape, "this ResNet's", 32)
     if config.depth not in _FAMILY:
         raise errors.ConfigError(
             "`model_depth` of an ImageNet ResNet must be one of "
@@ -55,19 +50,11 @@ def build(config):
     widths = [backbone_lib.scaled(filters, config.width)
               for filters in _STAGE_WIDTHS]
     stem = layers.ImageNetStem(widths[0], name="stem")
-    blocks, exit_after = [], []
-    shape = stem.out_shape(config.image_shape)
-    for stage, (filters, count) in enumerate(zip(widths, counts), start=1):
-        exit_after += [len(blocks) + position - 1
-                       for position in exits.positions(count)]
-        for index in range(1, count + 1):
-            blocks.append(make(
-                shape, expansion * filters,
-                stride=2 if stage > 1 and index == 1 else 1,
-                mask_site=config.mask_site,
-                name=f"stage{stage}_block{index}"))
-            shape = blocks[-1].out_shape
+    blocks, exit_after = resnet.stages(
+        stem.out_shape(config.image_shape),
+        [expansion * filters for filters in widths], counts, make,
+        config.mask_site)
     # Six in all, as on smaller images: the last stage is near the head.
     return backbone_lib.Backbone(
-        stem, stem.work(*config.image_shape), blocks, tuple(exit_after[:6]),
+        stem, stem.work(*config.image_shape), blocks, exit_after[:6],
         exit_filters=widths[0], gate_filters=gate_filters)

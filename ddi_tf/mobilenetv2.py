@@ -32,11 +32,7 @@ _GATE_FILTERS, _EXIT_FILTERS = 8, 32
 
 def build(config):
     """The `backbone.Backbone` for a `network.NetworkConfig`."""
-    height, width, _ = config.image_shape
-    if height % 16 or width % 16:
-        raise errors.ConfigError(
-            "a MobileNetV2's image height and width must be multiples of 16. "
-            f"Received: {height} x {width}")
+    backbone_lib.check_size(config.image_shape, "a MobileNetV2's", 16)
     if config.depth != DEPTH:
         raise errors.ConfigError(
             f"`model_depth` of MobileNetV2 is {DEPTH}; --model_width makes it "

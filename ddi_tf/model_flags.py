@@ -1,9 +1,10 @@
 """The flags that say which network is trained."""
 
+import math
+
 from absl import flags
 
 from ddi_tf import block
-from ddi_tf import errors
 from ddi_tf import gating
 from ddi_tf import network as network_lib
 from ddi_tf import strategies
@@ -39,10 +40,17 @@ _EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
 _STRATEGY = flags.DEFINE_enum(
     "model_strategy", "gates", sorted(strategies.CLASSES), "Who decides what "
     "runs: gates, or a peer of theirs.")
-
 _INNER_WIDTH = flags.DEFINE_list(
     "model_inner_width", ["1"], "Factor on the channels between a block's "
     "convolutions, one for all stages or one for each, of strategy pfec.")
+
+
+@flags.validator("model_inner_width", "must be numbers, with commas between")
+def _are_numbers(values):
+    try:
+        return all(math.isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
 
 
 def config(dataset):
@@ -57,13 +65,4 @@ def config(dataset):
         layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value,
         strategy=_STRATEGY.value,
-        inner_width=_inner_width())
-
-
-def _inner_width():
-    try:
-        return tuple(map(float, _INNER_WIDTH.value))
-    except ValueError:
-        raise errors.ConfigError(
-            "`model_inner_width` must be numbers with commas between them. "
-            f"Received: {','.join(_INNER_WIDTH.value)}") from None
+        inner_width=tuple(map(float, _INNER_WIDTH.value)))

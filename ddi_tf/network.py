@@ -258,11 +258,6 @@ class Network(tf_keras.Model):
                   for groups in self._group_counts))
 
     @property
-    def has_layer_gates(self):
-        """Whether a layer gate decides about any block."""
-        return bool(self.layer_gate or self.layer_gates)
-
-    @property
     def base_variables(self):
         """Trainable variables of the plain backbone (W): stem, blocks, head."""
         return _trainable([self.stem, *self.blocks, self.head])

@@ -29,30 +29,40 @@ def blocks_per_stage(depth):
 
 def build(config):
     """The `backbone.Backbone` for a `network.NetworkConfig`."""
-    height, width, channels = config.image_shape
-    if height % 16 or width % 16:
-        raise errors.ConfigError(
-            "a ResNet's image height and width must be multiples of 16 (three "
-            "resolutions, exits on a 4 x 4 grid). "
-            f"Received: {height} x {width}")
+    backbone_lib.check_size(
+        config.image_shape, "a ResNet's", 16,
+        "three resolutions, exits on a 4 x 4 grid")
     count = blocks_per_stage(config.depth)
     widths = [backbone_lib.scaled(filters, config.width)
               for filters in STAGE_WIDTHS]
     stem = layers.ConvBN(widths[0], 3, name="stem")
+    blocks, exit_after = stages(
+        stem.out_shape(config.image_shape), widths, [count] * len(widths),
+        ResidualBlock, config.mask_site)
+    return backbone_lib.Backbone(
+        stem, stem.work(*config.image_shape), blocks, exit_after)
+
+
+def stages(shape, widths, counts, make, mask_site):
+    """(blocks, which of them exits follow) of stages that halve, but the first.
+
+    Args:
+        shape: (height, width, channels) of the features before them.
+        widths: channels that each stage leaves.
+        counts: blocks of each stage.
+        make: `ResidualBlock`, or a class that is made alike.
+        mask_site: one of `block.MASK_SITES`.
+    """
     blocks, exit_after = [], []
-    shape = (height, width, widths[0])
-    for stage, filters in enumerate(widths, start=1):
+    for stage, (filters, count) in enumerate(zip(widths, counts), start=1):
         exit_after += [len(blocks) + position - 1
                        for position in exits.positions(count)]
         for index in range(1, count + 1):
-            stride = 2 if stage > 1 and index == 1 else 1
-            block = ResidualBlock(
-                shape, filters, stride=stride, mask_site=config.mask_site,
-                name=f"stage{stage}_block{index}")
-            blocks.append(block)
-            shape = block.out_shape
-    return backbone_lib.Backbone(
-        stem, stem.work(height, width, channels), blocks, tuple(exit_after))
+            blocks.append(make(
+                shape, filters, stride=2 if stage > 1 and index == 1 else 1,
+                mask_site=mask_site, name=f"stage{stage}_block{index}"))
+            shape = blocks[-1].out_shape
+    return blocks, tuple(exit_after)
 
 
 class ResidualBlock(block_lib.Block):

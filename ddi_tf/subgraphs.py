@@ -171,11 +171,11 @@ def _step(network, index, ways):
     reads, leaves = {"features": block.in_range}, {"features": block.range}
     layer_gate = channel_gate = skip = exit_ = None
     if network.layer_gating.decides(block):
-        layer_gate = _gate(network, network.layer_gating, block, "layer_gate",
+        layer_gate = _gate(network.layer_gating, block, "layer_gate",
                            table.layer_gates[index])
     if network.channel_gating.decides(block):
-        channel_gate = _gate(network, network.channel_gating, block,
-                             "channel_gate", table.channel_gates[index])
+        channel_gate = _gate(network.channel_gating, block, "channel_gate",
+                             table.channel_gates[index])
     if block.skippable and not block.keeps_features:
         skip = Subgraph(f"{block.name}_skip", "skip", block.skip, inputs,
                         table.skips[index], reads)
@@ -190,24 +190,13 @@ def _step(network, index, ways):
         block.appended)
 
 
-def _gate(network, gating, block, role, work):
+def _gate(gating, block, role, work):
     """The `Subgraph` that asks a gate about a block."""
     inputs, state = _features(block.in_shape), gating.initial_state(1)
     if state is not None:
         inputs["state"] = tuple(state.shape)
-    return Subgraph(_gate_name(network, gating, block, role), role,
-                    gating.function(block), inputs, work,
-                    {"features": block.in_range})
-
-
-def _gate_name(network, gating, block, role):
-    """Of a gate's graph: one that blocks share reads features of one shape."""
-    name = gating.name(block, role)
-    shapes = {other.in_shape for other in network.blocks
-              if gating.decides(other) and gating.name(other, role) == name}
-    if len(shapes) == 1:
-        return name
-    return f"{name}_{'x'.join(map(str, block.in_shape[:2]))}"
+    return Subgraph(gating.name(block, role), role, gating.function(block),
+                    inputs, work, {"features": block.in_range})
 
 
 def _block_graph(network, index, way):

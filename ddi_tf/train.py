@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import math
 import os
 import signal
 import sys
@@ -154,14 +153,6 @@ _PROFILE = flags.DEFINE_string(
 
 for _other in ("train_base_checkpoint", "train_checkpoint"):
     flags.mark_flags_as_mutual_exclusive(["train_prune_checkpoint", _other])
-
-
-@flags.validator("model_inner_width", "must be numbers, with commas between")
-def _are_numbers(values):
-    try:
-        return all(math.isfinite(float(value)) for value in values)
-    except ValueError:
-        return False
 
 
 # Exit status of a command that a signal ended, as shells count.

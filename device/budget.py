@@ -77,8 +77,7 @@ def costs(plan, graphs, price=macs):
     for step in plan.steps:
         variants = [both(v.graph) for v in step.variants]
         skips.append(both(step.skip) if step.skippable else variants[
-            cheapest_variant(step.variants, [v[0] for v in variants],
-                             least_groups(step))])
+            least_variant(step, [v[0] for v in variants])])
         steps.append(StepCosts(
             both(step.layer_gate)[1], both(step.channel_gate)[1],
             tuple(v[1] for v in variants), skips[-1][1], both(step.exit)[1],
@@ -109,6 +108,15 @@ def may_ask(step, spare):
 def least_groups(step):
     """The channel groups of a `bundle.Step` that run in any case."""
     return () if step.skippable else (0,)
+
+
+def least_variant(step, prices):
+    """Index of the variant that a `bundle.Step` runs in any case, or None.
+
+    Args:
+        prices: MACs of its variants.
+    """
+    return cheapest_variant(step.variants, prices, least_groups(step))
 
 
 def cheapest_variant(variants, prices, wanted):

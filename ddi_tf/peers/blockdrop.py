@@ -130,10 +130,6 @@ class BlockDrop(network_lib.Network):
         self.channel_gating = gating.PerBlock({})
 
     @property
-    def has_layer_gates(self):
-        return True
-
-    @property
     def gates(self):
         return [self.policy]
 

@@ -7,15 +7,13 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import parameterized
 
+import training_case
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import deciding
 from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import network
-from ddi_tf import phases
-from ddi_tf import steering
-from ddi_tf import step
 from ddi_tf import strategies
 from ddi_tf import trace_files
 from ddi_tf import traces
@@ -25,7 +23,6 @@ from ddi_tf.peers import sact
 _CONFIG = network.NetworkConfig(
     depth=14, image_shape=(16, 16, 3), channel_gates=False, exits=False,
     strategy="sact")
-_SKIP, = (phase for phase in phases.PHASES if phase.name == "skip")
 _SCALING = data.Scaling((127.0,) * 3, (64.0,) * 3)
 _GATED = (1, 3, 5)  # blocks that positions may leave out
 
@@ -253,30 +250,10 @@ class CostTest(tf.test.TestCase):
             tf.concat(gradient, axis=0), [2 * _CONVOLUTION / 4] * 3, rtol=1e-4)
 
 
-class TrainingTest(tf.test.TestCase):
+class TrainingTest(training_case.TrainingCase):
 
     def test_two_steps_teach_weights_and_scores(self):
-        net, schedule = _build(), phases.Schedule()
-        optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)
-        optimizer.build(net.trainable_variables)
-        function = step.make(
-            net, optimizer, steering.Steering(schedule.alpha), _SKIP, schedule,
-            net.costs, _SCALING)
-        before = [v.numpy() for v in net.trainable_variables]
-        generator = np.random.default_rng(0)
-        for _ in range(2):
-            metrics = function(
-                tf.constant(generator.integers(0, 256, [8, 16, 16, 3]),
-                            tf.uint8),
-                tf.constant(generator.integers(0, 10, 8), tf.int32),
-                tf.range(8), tf.zeros([8, 2], tf.int32), tf.fill([8], False),
-                tf.zeros([8, net.decision_count]), tf.constant(0.01),
-                tf.constant(0.5))
-            for name, value in metrics.items():
-                self.assertTrue(np.isfinite(value.numpy()), name)
-        self.assertGreater(metrics["resource_loss"], 0)
-        for variable, value in zip(net.trainable_variables, before):
-            self.assertNotAllEqual(variable, value, variable.name)
+        self.assert_two_steps_teach(_build())
 
 
 class TracesTest(tf.test.TestCase):
