@@ -29,9 +29,10 @@ _EMA_DECAY = 0.95  # of the running means
 _ALPHA_STEPS = 30.0
 
 # Share of a newly found distance between tune split and batches that is taken,
-# and the largest distance that is believed: while gates close fast, the running
-# mean lags behind what the tune split finds (ResNet14, CIFAR-10: 1.02 against
-# 0.03; taken for a distance, it opened all gates for an epoch).
+# and the largest distance that is believed, a share of the running cost: while
+# gates close fast, the running mean lags behind what the tune split finds
+# (ResNet14, CIFAR-10: 1.02 against 0.03; taken for a distance, it opened all
+# gates for an epoch).
 _OFFSET_SHARE, _LARGEST_OFFSET = 0.5, 0.1
 
 # A price of work that is never worth it, and one that is always: beyond these
@@ -82,8 +83,8 @@ class Steering(tf.Module):
         """Takes in what the tune split costs at this moment."""
         found = self.offset + _OFFSET_SHARE * (
             tune_cost - self.cost - self.offset)
-        self.offset.assign(tf.clip_by_value(
-            found, -_LARGEST_OFFSET, _LARGEST_OFFSET))
+        largest = _LARGEST_OFFSET * self.cost
+        self.offset.assign(tf.clip_by_value(found, -largest, largest))
 
     def weight(self, target, share=1.0):
         """Weight of the resource loss now; moves alpha by one step.

@@ -90,15 +90,26 @@ class SteeringTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_tune_split_that_costs_less_has_a_negative_distance(self):
         state = steering.Steering(1.0)
         state.reset(cost=0.6, skip_ratio=0.0)
-        state.compare(0.5)
-        self.assertAllClose(state.offset, -0.05)
+        state.compare(0.54)
+        self.assertAllClose(state.offset, -0.03)
 
-    @parameterized.parameters((0.03, -0.1), (1.6, 0.1))
-    def test_a_lag_is_not_taken_for_a_distance(self, tune_cost, expected):
+    @parameterized.parameters(
+        (1.02, 0.03, -0.102), (1.02, 1.6, 0.102), (0.3, 0.5, 0.03))
+    def test_a_lag_is_not_taken_for_a_distance(
+            self, cost, tune_cost, expected):
         state = steering.Steering(1.0)
-        state.reset(cost=1.02, skip_ratio=0.0)
+        state.reset(cost, skip_ratio=0.0)
         state.compare(tune_cost)
         self.assertAllClose(state.offset, expected)
+
+    def test_a_large_distance_is_given_up_as_the_cost_falls(self):
+        state = steering.Steering(1.0)
+        state.reset(cost=1.0, skip_ratio=0.0)
+        state.compare(0.2)
+        self.assertAllClose(state.offset, -0.1)
+        state.reset(cost=0.3, skip_ratio=0.0)
+        state.compare(0.2)  # half of -0.1 and half of -0.1, of which 10%
+        self.assertAllClose(state.offset, -0.03)
 
     @parameterized.parameters((0.55, -0.05, 0.0), (0.45, 0.075, 0.05))
     def test_the_tune_split_is_what_is_held_at_the_target(
