@@ -59,13 +59,14 @@ class World:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("battery_wh", "hours", "frames_per_hour"):
-            value = getattr(self, name)
-            _require(0 < value < math.inf, name, "a number above 0", value)
+        # The capacity last: it may be concluded from the others.
+        _require(-1 < self.error < math.inf, "error", "above -1", self.error)
         for name in ("idle_w", "solar_w"):
             value = getattr(self, name)
             _require(0 <= value < math.inf, name, "0 or more", value)
-        _require(-1 < self.error < math.inf, "error", "above -1", self.error)
+        for name in ("hours", "frames_per_hour", "battery_wh"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, name, "a number above 0", value)
         _require(self.hours * self.frames_per_hour <= _MOST_IMAGES, "hours",
                  f"at most {_MOST_IMAGES:,} images long", self.hours)
 

@@ -1,6 +1,7 @@
 """The command `python -m device.simulate`: flags, table, JSON, picture."""
 
 import json
+import math
 import shlex
 import sys
 
@@ -171,6 +172,10 @@ def _battery_wh(full):
             "capacity, or how long the base network in full would last on it.")
     if _BATTERY_WH.value is not None:
         return _BATTERY_WH.value
+    if not 0 < _FULL_HOURS.value < math.inf:
+        raise errors.BudgetError(
+            "--full_hours: expected a number above 0, found "
+            f"{_FULL_HOURS.value:g}.")
     image_j = full.joules.mean() * (1.0 + _ERROR.value / 100)
     return float(_FULL_HOURS.value * (
         _IDLE_W.value + image_j * _FRAMES.value / 3600.0))

@@ -65,6 +65,9 @@ class SimulateTest(command_case.CommandCase):
         for flags, message in (
                 (good[:1], "^error: what an image really draws is not known"),
                 ([*good, "--full_hours=1"], "^error: expected one of"),
+                ([good[1], "--full_hours=0"], "^error: --full_hours: expected"),
+                ([good[1], "--full_hours=1", "--model_error_percent=-200"],
+                 "^error: simulation: error must be above -1"),
                 ([*good, "--lost_hours=3"], "^error: --lost_hours: expected"),
                 ([*good, "--lost_hours=9,6"], "two rising numbers .* 9,6"),
                 ([*good, "--seed=-1"], "seed=-1: -1 is not a non-negative"),
