@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import data_flags
 from ddi_tf import finish
@@ -94,7 +95,8 @@ class Gates:
         """Accuracy and mean MACs, or None where gates do not reach a share."""
         self._folder.restore_network(self._network)
         limits = [table / self.base for table in (
-            self._prices.least, self._prices.everything)]
+            costs.least(self._prices, self._network.all_closed(1)),
+            self._prices.everything)]
         if not limits[0] < share < limits[1]:
             return None
         self._hold(share)

@@ -67,12 +67,6 @@ class CostTable(NamedTuple):
         return (self._in_full(map(sum, self.runs)) + sum(self.layer_gates)
                 + sum(self.channel_gates) + sum(self.exits))
 
-    @property
-    def least(self):
-        """Cost with every gate closed and all exits evaluated, none taken."""
-        return (self.stem + sum(self.skips) + sum(self.layer_gates)
-                + sum(self.answers))
-
     def _in_full(self, runs):
         return self.stem + sum(self.skips) + self.head + sum(runs)
 
@@ -141,3 +135,16 @@ def full_path(table, spent_):
     always count.
     """
     return spent_[:, -1] + sum(table.answers)
+
+
+def least(table, closed):
+    """Cost with all closed that may be and all exits evaluated, none taken.
+
+    Args:
+        table: `CostTable`.
+        closed: `network.Network.all_closed` of one image.
+
+    Returns:
+        float, in the table's unit.
+    """
+    return float(full_path(table, spent(table, closed))[0])

@@ -14,6 +14,29 @@ class Decisions(NamedTuple):
     masks: tuple       # K times [B, G_k] float in {0, 1}, or probabilities
 
 
+def closed(network, opened):
+    """The `Decisions` that run as little as a network's gates may say.
+
+    What no gate decides about runs, and of a block that cannot be skipped the
+    first group of channels.
+
+    Args:
+        network: `network.Network`.
+        opened: its `all_open`.
+    """
+    layers = [float(not network.layer_gating.decides(block))
+              for block in network.blocks]
+
+    def least(block, mask):
+        if not network.channel_gating.decides(block):
+            return mask
+        return mask * (0.0 if block.skippable else tf.one_hot(
+            0, mask.shape[1]))
+
+    return Decisions(opened.layers * layers,
+                     tuple(map(least, network.blocks, opened.masks)))
+
+
 class Walk:
     """The decisions of one forward pass, collected block by block."""
 

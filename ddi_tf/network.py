@@ -257,6 +257,10 @@ class Network(tf_keras.Model):
             tuple(tf.ones([batch_size, groups])
                   for groups in self._group_counts))
 
+    def all_closed(self, batch_size):
+        """`deciding.Decisions` that run as little as gates may say."""
+        return deciding.closed(self, self.all_open(batch_size))
+
     @property
     def base_variables(self):
         """Trainable variables of the plain backbone (W): stem, blocks, head."""

@@ -9,6 +9,7 @@ import tf_keras
 from absl import logging
 
 from ddi_tf import adjusting
+from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
@@ -40,8 +41,7 @@ class Trainer:
         jit_compile: whether XLA compiles the step.
         checkpoint_minutes: most minutes of training between two checkpoints;
             one is written after every epoch too.
-        stop_requested: function that says, between any two steps, whether to
-            stop.
+        stop_requested: says, between any two steps, whether to stop.
         on_epoch: called with each line of metrics.jsonl and the
             `traces.Traces` behind it.
         distribution: of the `distribution` module, in whose scope this is
@@ -59,8 +59,7 @@ class Trainer:
         self._distribution, self._deployed = distribution, deployed or network
         self._schedule, self._prices = schedule, prices
         self._progress, self._on_epoch = progress, on_epoch
-        self._jit_compile = jit_compile
-        self._stop_requested = stop_requested
+        self._jit_compile, self._stop_requested = jit_compile, stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
             len(dataset.train.images), schedule.batch_size, schedule.seed,
@@ -71,7 +70,8 @@ class Trainer:
             schedule.base_lr, momentum=0.9, nesterov=True)
         self._optimizer.build(network.trainable_variables)
         self._open_cost = prices.everything / prices.base
-        phases.check_target(self._phases, schedule, prices.least / prices.base)
+        phases.check_target(self._phases, schedule, costs.least(
+            prices, network.all_closed(1)) / prices.base)
         self._epoch = epoch_means.EpochMeans()
         self._at = position.Position()
         self._state = step_state.make(

@@ -85,7 +85,7 @@ class Walk:
         """The channel groups that the gates want; SKIPPED for none."""
         if block.layer_gate is not None:
             [chance] = self._chances(block.layer_gate, features)
-            if chance < 0.5:
+            if not chance >= 0.5:  # nor is it what is no number
                 return SKIPPED
         if block.channel_gate is None:
             return tuple(range(block.step.groups))

@@ -269,6 +269,13 @@ class ACT(network_lib.Network):
     def _group_counts(self):
         return [1] * len(self.blocks)
 
+    def all_closed(self, batch_size):
+        """As of `network.Network`: the first block of each stage runs."""
+        opened = self.all_open(batch_size)
+        return opened._replace(layers=opened.layers * [
+            float(self.begins_stage(index))
+            for index in range(len(self.blocks))])
+
     @property
     def decision_count(self):
         """No decision has a threshold to be drawn."""

@@ -117,6 +117,11 @@ class LCCL(network_lib.Network):
         del train_gates, thresholds, sampled  # gates' own
         return _Walk(batch_size, decisions)
 
+    def all_closed(self, batch_size):
+        """As of `network.Network`: no position needs any block."""
+        opened = self.all_open(batch_size)
+        return opened._replace(masks=tuple(map(tf.zeros_like, opened.masks)))
+
     @property
     def _group_counts(self):
         return [2 * block.out_shape[0] * block.out_shape[1]

@@ -1,7 +1,8 @@
-"""Keras = TFLite = controller for backbones other than the small ResNets."""
+"""Keras = TFLite = controller for every backbone and strategy."""
 
-from unittest import mock
+import itertools
 
+import backbone_cases
 import numpy as np
 import parity_test
 import pytest
@@ -9,65 +10,49 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import data
-from ddi_tf import finish
-from ddi_tf import imagenet_resnet
-from ddi_tf import mobilenetv2
-from ddi_tf import network as network_lib
 from ddi_tf import ranges
 from ddi_tf import subgraphs
 from ddi_tf import traces
 from device import bundle as bundle_lib
 
 _SCALING = parity_test._SCALING
-_CONFIGS = {
-    "densenet": {"depth": 22, "image_shape": (16, 16, 3)},
-    "mobilenetv2": {"depth": 53, "width": 0.25, "image_shape": (16, 16, 3)},
-    "imagenet_resnet": {"depth": 50, "width": 0.25,
-                        "image_shape": (32, 32, 3)},
-}
 
-# Of networks whose gates are of both minds.
-_SEEDS = {"densenet": 0, "mobilenetv2": 1, "imagenet_resnet": 1}
+# Images to compare, and those that norms and gates are set by.
+_FEW, _MANY, _SETTING = 20, 200, 40
 
-# Fewer blocks of every kind that these two have.
-_SHORT = {
-    "mobilenetv2": (mobilenetv2, {
-        "_STAGES": ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 2, 2)),
-        "_EXIT_AFTER": (0, 2)}),
-    "imagenet_resnet": (imagenet_resnet, {"_FAMILY": {
-        50: (imagenet_resnet.Bottleneck, 4, 16, (2, 2))}}),
-}
-
-# Of the largest logit: float sums in another order, over up to 50 layers.
+# Of the largest logit: float sums in another order, over up to 120 layers.
 _TOLERANCE = 1e-4
 
+# The others' blocks are in one of these as well.
+_QUICK = ("densenet22", "mobilenetv2", "resnet50")
 
-def _images(name, count=20, seed=1):
+# Strategies for which there are bundles, but the one that all of these have.
+_OTHERS = tuple(itertools.product(backbone_cases.SHORT, [
+    strategy for strategy in backbone_cases.STRATEGIES if strategy != "dual"
+    ])) + tuple(pair for pair in backbone_cases.PEER_PAIRS
+                if pair[1] in ("pfec", "lccl"))
+# What is special about them: gates that keep the first group of channels or
+# are asked about what is appended; other blocks.
+_QUICK_OTHERS = (
+    ("mobilenetv2", "channels_recurrent"), ("densenet22", "layers_feed_forward"),
+    ("resnet8", "exits"), ("resnet8", "pfec"), ("resnet8", "lccl"))
+
+
+def _images(network, count, seed=1):
     """[count, H, W, 3] uint8 of the size that a network takes."""
-    height, width, _ = _CONFIGS[name]["image_shape"]
+    height, width, _ = network.config.image_shape
     return parity_test.random_images(count, seed)[:, :height, :width]
 
 
-def _whole(name):
-    """A network whose gates say yes and no, and whose logits differ.
-
-    Its batch norms are those of its images with everything run: with random
-    ones, nothing of an image is left after so many layers.
-    """
-    network = parity_test.lively(network_lib.NetworkConfig(
-        backbone=name, **_CONFIGS[name]), seed=_SEEDS[name])
-    finish.Norms(network, "open").measure(
-        [data.normalize(_images(name, 40, seed=4), _SCALING)])
+def _network(name, strategy="dual", short=True):
+    """A network whose gates say yes and no, and whose logits differ."""
+    height, width, _ = backbone_cases.NETWORKS[name]["image_shape"]
+    network = backbone_cases.make(
+        name, strategy, short=short,
+        image_shape=(min(height, 32), min(width, 32), 3))
+    backbone_cases.enliven(network, data.normalize(
+        _images(network, _SETTING, seed=4), _SCALING))
     return network
-
-
-def _short(name):
-    """The same of fewer blocks, where there are many."""
-    if name not in _SHORT:
-        return _whole(name)
-    module, tables = _SHORT[name]
-    with mock.patch.multiple(module, **tables):
-        return _whole(name)
 
 
 def _traced(network, images):
@@ -75,62 +60,91 @@ def _traced(network, images):
         data.Split(images, np.zeros(len(images), np.int32)))
 
 
+def _paths(network, traced):
+    """What `Answer.path` should be of each image; masks may be positions."""
+    masks = [mask if network.channel_gating.decides(block) else
+             np.ones_like(mask[:, :1])
+             for block, mask in zip(network.blocks, traced.masks)]
+    traced = traced._replace(masks=tuple(masks))
+    return [parity_test.path_of(traced, n) for n in range(len(traced.labels))]
+
+
 class _FloatCase(tf.test.TestCase, parameterized.TestCase):
 
-    def assert_parity(self, network, ways):
-        images = _images(network.config.backbone)
+    def assert_parity(self, network, ways, count):
+        images = _images(network, count)
         traced = _traced(network, images)
-        logits = traced.logits[:, -1]
         controller = parity_test.controller_of(network, ways)
         answers = [controller.classify(image) for image in images]
-        self.assertEqual(
-            [answer.path for answer in answers],
-            [parity_test.path_of(traced, n) for n in range(len(images))])
+        self.assertEqual([answer.path for answer in answers],
+                         _paths(network, traced))
+        logits = traced.logits[:, -1]
         largest = np.abs(logits).max()
         self.assertAllClose([answer.logits for answer in answers], logits,
                             rtol=0, atol=_TOLERANCE * largest)
-        # Else all this would say little.
-        self.assertGreater(logits.std(axis=0).max(), 0.01 * largest)
-        decided = [k for k, block in enumerate(network.blocks)
-                   if network.layer_gating.decides(block)]
-        self.assertBetween(traced.layers[:, decided].mean(), 0.05, 0.95)
-        self.assertGreaterEqual(
-            sum(0 < mask.mean() < 1 for mask in traced.masks), 2)
+        self.assert_it_says_much(network, traced)
         return traced, answers
+
+    def assert_it_says_much(self, network, traced):
+        """Logits differ, and gates are of both minds."""
+        logits = traced.logits[:, -1]
+        self.assertGreater(
+            logits.std(axis=0).max(), 0.01 * np.abs(logits).max())
+        layers = [traced.layers[:, k] for k, block in enumerate(network.blocks)
+                  if network.layer_gating.decides(block)]
+        masks = [traced.masks[k] for k, block in enumerate(network.blocks)
+                 if network.channel_gating.decides(block)]
+        for decided in (layers, masks):
+            if decided:
+                self.assertBetween(np.mean(
+                    [np.mean(values) for values in decided]), 0.02, 0.98)
 
 
 class FloatTest(_FloatCase):
 
-    @parameterized.parameters(*_CONFIGS)
+    @parameterized.parameters(*_QUICK)
     def test_masked_graphs_decide_and_answer_as_keras_does(self, name):
-        self.assert_parity(_short(name), subgraphs.masked)
+        self.assert_parity(_network(name), subgraphs.masked, _FEW)
 
-    @parameterized.parameters(*_CONFIGS)
+    @parameterized.parameters(*_QUICK)
     def test_exact_graphs_do_and_pay_for_what_is_open(self, name):
-        network = _short(name)
-        traced, answers = self.assert_parity(network, subgraphs.every_set(3))
+        network = _network(name)
+        traced, answers = self.assert_parity(
+            network, subgraphs.every_set(3), _FEW)
         # No exit was asked.
         spent = traced.macs(network.costs).spent[:, -1] + network.costs.head
         self.assertAllEqual([answer.macs for answer in answers], spent)
 
+    @parameterized.parameters(*_QUICK_OTHERS)
+    def test_other_strategies_decide_and_answer_as_keras_does(
+            self, name, strategy):
+        self.assert_parity(_network(name, strategy), subgraphs.masked, _FEW)
+
 
 @pytest.mark.slow
-class WholeTest(_FloatCase):
+class ManyImagesTest(_FloatCase):
 
-    @parameterized.product(
-        name=tuple(_SHORT), ways=(subgraphs.masked, subgraphs.every_set(3)))
+    @parameterized.product(name=tuple(backbone_cases.NETWORKS),
+                           ways=(subgraphs.masked, subgraphs.every_set(3)))
     def test_all_blocks_decide_and_answer_as_keras_does(self, name, ways):
-        self.assert_parity(_whole(name), ways)
+        self.assert_parity(_network(name, short=False), ways, _MANY)
+
+    @parameterized.named_parameters(
+        (f"{name}_{strategy}", name, strategy) for name, strategy in _OTHERS)
+    def test_all_strategies_decide_and_answer_as_keras_does(
+            self, name, strategy):
+        self.assert_parity(_network(name, strategy), subgraphs.masked, _MANY)
 
 
 class Int8Test(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.parameters("densenet", "mobilenetv2")
+    @parameterized.parameters("densenet22", "mobilenetv2")
     def test_the_controller_decides_and_answers_as_keras_rounds(self, name):
-        network, images = _short(name), _images(name)
+        network = _network(name)
+        images = _images(network, _FEW)
         ranges.attach(network, _SCALING)
-        found = ranges.find(network, _SCALING, _images(name, 32, seed=2),
-                            _images(name, 4, seed=3))
+        found = ranges.find(network, _SCALING, _images(network, 32, seed=2),
+                            _images(network, 4, seed=3))
         keras = _traced(network, images)
         paths = [parity_test.path_of(keras, n) for n in range(len(images))]
         controller = parity_test.controller_of(

@@ -2,40 +2,23 @@
 
 import functools
 
+import backbone_cases
 import numpy as np
 import pytest
 import subgraphs_test
 import tensorflow as tf
-import tf_keras
+import training_case
 from absl.testing import parameterized
 
 from ddi_tf import block as block_lib
-from ddi_tf import data
 from ddi_tf import deciding
 from ddi_tf import network as network_lib
-from ddi_tf import phases
-from ddi_tf import steering
-from ddi_tf import step
 from ddi_tf import subgraphs
-
-_SMALL = {"image_shape": (16, 16, 3)}
-CASES = {
-    "resnet8": {**_SMALL, "backbone": "resnet", "depth": 8},
-    "densenet22": {**_SMALL, "backbone": "densenet", "depth": 22},
-    "mobilenetv2": {**_SMALL, "backbone": "mobilenetv2", "depth": 53,
-                    "width": 0.25},
-    "resnet18": {"backbone": "imagenet_resnet", "depth": 18, "width": 0.25,
-                 "image_shape": (64, 64, 3)},
-    "resnet50": {"backbone": "imagenet_resnet", "depth": 50, "width": 0.25,
-                 "image_shape": (64, 64, 3)},
-}
-_LARGE = {"densenet121": {
-    "backbone": "imagenet_densenet", "depth": 121, "width": 0.125,
-    "image_shape": (64, 64, 3)}}
 
 # Compiling a training step takes a second per block or two.
 _QUICK = ("densenet22", "resnet18")
-_SLOW = ("mobilenetv2", "resnet50", "densenet121")
+_SLOW = ("mobilenetv2", "resnet34", "resnet50", "densenet121")
+CASES = ("resnet8", "densenet22", "mobilenetv2", "resnet18", "resnet50")
 
 _BATCH = 4
 
@@ -43,9 +26,7 @@ _BATCH = 4
 @functools.cache
 def _network(name, mask_site="inner"):
     """A network with uneven batch norms; nothing changes it."""
-    tf_keras.utils.set_random_seed(1)
-    net = network_lib.Network(network_lib.NetworkConfig(
-        **{**CASES, **_LARGE}[name], mask_site=mask_site))
+    net = backbone_cases.make(name, mask_site=mask_site)
     generator = np.random.default_rng(1)
     for variable in net.variables:
         if "variance" in variable.name:
@@ -54,10 +35,6 @@ def _network(name, mask_site="inner"):
             variable.assign(
                 variable + generator.normal(0, 0.2, variable.shape))
     return net
-
-
-def _images(net, batch):
-    return tf.random.stateless_normal([batch, *net.config.image_shape], [0, 1])
 
 
 def _decisions(net, seed):
@@ -98,11 +75,11 @@ def _after(step_, x, gate, mask):
     return tf.concat([x, made], axis=3) if step_.appended else made
 
 
-class Contract(tf.test.TestCase, parameterized.TestCase):
+class Contract(training_case.TrainingCase, parameterized.TestCase):
 
     def assert_forward(self, name):
         net = _network(name)
-        outputs = net(_images(net, 2))
+        outputs = net(backbone_cases.images_for(net, 2))
         self.assertEqual(outputs.logits.shape, (2, 10))
         self.assertEqual([logits.shape for logits in outputs.exit_logits],
                          [(2, 10)] * len(net.exits))
@@ -113,7 +90,7 @@ class Contract(tf.test.TestCase, parameterized.TestCase):
 
     def assert_base(self, name):
         net = _network(name)
-        images = _images(net, 2)
+        images = backbone_cases.images_for(net, 2)
         self.assertAllClose(
             net(images, decisions=net.all_open(2)).logits, net.base(images),
             rtol=1e-5, atol=1e-5)
@@ -121,7 +98,7 @@ class Contract(tf.test.TestCase, parameterized.TestCase):
     def assert_pieces_are_the_network(self, name, mask_site):
         net = _network(name, mask_site)
         cut = subgraphs.cut(net, subgraphs.every_set(3))
-        images = _images(net, 1)
+        images = backbone_cases.images_for(net, 1)
         decisions = _decisions(net, seed=len(net.blocks))
         exit_logits, logits = _walk(cut, images, decisions)
         outputs = net(images, decisions=decisions)
@@ -134,7 +111,7 @@ class Contract(tf.test.TestCase, parameterized.TestCase):
     def assert_gradients(self, name):
         net = _network(name)
         with tf.GradientTape() as tape:
-            outputs = net(_images(net, _BATCH), training=True)
+            outputs = net(backbone_cases.images_for(net, _BATCH), training=True)
             value = sum(tf.reduce_mean(logits**2) for logits in (
                 *outputs.exit_logits, outputs.logits))
         for gate, gradients in zip(net.gates, tape.gradient(
@@ -156,38 +133,12 @@ class Contract(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(whole.stem.macs + sum(path) + whole.head.macs,
                          net.costs.everything)
 
-    def assert_training_steps(self, name):
-        tf_keras.utils.set_random_seed(1)
-        net = network_lib.Network(network_lib.NetworkConfig(
-            **{**CASES, **_LARGE}[name]))
-        phase, = (p for p in phases.PHASES if p.name == "exits")
-        schedule = phases.Schedule(target_cost=0.5)
-        optimizer = tf_keras.optimizers.SGD(0.1)
-        optimizer.build(net.trainable_variables)
-        function = step.make(
-            net, optimizer, steering.Steering(schedule.alpha), phase, schedule,
-            net.costs, data.Scaling((127.0,) * 3, (64.0,) * 3))
-        generator = np.random.default_rng(0)
-        batch = (
-            tf.constant(generator.integers(
-                0, 256, [_BATCH, *net.config.image_shape]), tf.uint8),
-            tf.range(_BATCH), tf.range(_BATCH),
-            tf.constant(generator.integers(0, 9, [_BATCH, 2]), tf.int32),
-            tf.constant([True, False] * (_BATCH // 2)),
-            tf.fill([_BATCH, net.decision_count], 0.5),
-            tf.constant(0.01), tf.constant(0.5))
-        before = [variable.numpy() for variable in net.trainable_variables]
-        losses = [float(function(*batch)["loss"]) for _ in range(2)]
-        self.assertTrue(np.all(np.isfinite(losses)), losses)
-        for variable, value in zip(net.trainable_variables, before):
-            self.assertNotAllEqual(variable, value, variable.name)
-
 
 class BackbonesTest(Contract):
 
     def test_every_family_is_here(self):
         self.assertEqual(
-            {case["backbone"] for case in (*CASES.values(), *_LARGE.values())},
+            {case["backbone"] for case in backbone_cases.NETWORKS.values()},
             set(network_lib.BACKBONES))
 
     @parameterized.parameters(*CASES)
@@ -198,7 +149,7 @@ class BackbonesTest(Contract):
     def test_all_open_is_the_plain_backbone(self, name):
         self.assert_base(name)
 
-    @parameterized.product(name=tuple(CASES), mask_site=block_lib.MASK_SITES)
+    @parameterized.product(name=CASES, mask_site=block_lib.MASK_SITES)
     def test_walking_the_pieces_is_the_masked_forward(self, name, mask_site):
         self.assert_pieces_are_the_network(name, mask_site)
 
@@ -212,7 +163,7 @@ class BackbonesTest(Contract):
 
     @parameterized.parameters(*_QUICK)
     def test_two_training_steps_move_everything(self, name):
-        self.assert_training_steps(name)
+        self.assert_steps_teach(backbone_cases.make(name), "exits")
 
 
 @pytest.mark.slow
@@ -220,17 +171,23 @@ class SlowTest(Contract):
 
     @parameterized.parameters(*_SLOW)
     def test_two_training_steps_move_everything(self, name):
-        self.assert_training_steps(name)
+        self.assert_steps_teach(backbone_cases.make(name), "exits")
 
-    def test_a_densenet_for_imagenet_does_the_rest(self):
-        self.assert_forward("densenet121")
-        self.assert_base("densenet121")
-        self.assert_gradients("densenet121")
-        self.assert_macs("densenet121")
+    @parameterized.parameters("resnet34", "densenet121")
+    def test_large_ones_do_the_rest(self, name):
+        self.assert_forward(name)
+        self.assert_base(name)
+        self.assert_gradients(name)
+        self.assert_macs(name)
+        for mask_site in block_lib.MASK_SITES:
+            self.assert_pieces_are_the_network(name, mask_site)
 
-    @parameterized.parameters(*block_lib.MASK_SITES)
-    def test_walking_a_densenet_for_imagenet_is_its_forward(self, mask_site):
-        self.assert_pieces_are_the_network("densenet121", mask_site)
+    def test_densenet121_at_224_pixels_takes_a_training_step(self):
+        net = backbone_cases.make(
+            "densenet121", width=1.0, image_shape=(224, 224, 3), classes=1000)
+        self.assertEqual(net.costs.base, 2_834_161_664)
+        with training_case.eagerly():
+            self.assert_steps_teach(net, "exits", steps=1, batch=2)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tests of what an image costs."""
 
+import backbone_cases
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -172,9 +173,30 @@ class PricedTest(tf.test.TestCase):
 
 class LeastTest(tf.test.TestCase):
 
-    def test_it_is_the_full_path_with_every_gate_closed(self):
-        spent = costs.spent(_TABLE, _decisions([[0, 0]], [[[1]], [[1]]]))
-        self.assertAllEqual(costs.full_path(_TABLE, spent), [_TABLE.least])
+    def test_it_is_the_shortcuts_the_layer_gates_and_the_answers(self):
+        self.assertEqual(
+            costs.least(_TABLE, _decisions([[0, 0]], [[[1]], [[1]]])),
+            1000 + 1 + 2 + 5 + 7 + 9)
+
+    def test_what_must_run_is_paid(self):
+        # A block that changes the shape keeps the first of its two groups, and
+        # its channel gate is asked; so is that of any block without a layer
+        # gate, which then runs nothing.
+        net = backbone_cases.make("mobilenetv2", "channels", short=True)
+        table, closed = net.costs, net.all_closed(1)
+        expected = table.stem + table.head
+        for k, block in enumerate(net.blocks):
+            expected += table.channel_gates[k] + table.skips[k]
+            if not block.channels:
+                expected += sum(table.runs[k])
+            elif not block.skippable:
+                run = table.runs[k]
+                expected += run.opened + run.linear / 2 + run.square / 4
+        self.assertEqual(costs.least(table, closed), expected)
+        # No shift of the gates leads below it.
+        spent = net(backbone_cases.images_for(net, 1), thresholds=tf.ones(
+            [1, net.decision_count])).spent
+        self.assertAllEqual(costs.full_path(table, spent), [expected])
 
 
 class MacTableTest(tf.test.TestCase):

@@ -111,7 +111,7 @@ class LayerTest(tf.test.TestCase):
         self.assertNotAllClose(full[..., 8:], tf.zeros([1, 4, 4, 2]))
 
 
-class MacsTest(tf.test.TestCase):
+class MacsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_densenet_bc_100_and_its_gates(self):
         net = network.Network(network.NetworkConfig(
@@ -122,18 +122,24 @@ class MacsTest(tf.test.TestCase):
         self.assertBetween(share, 0.09, 0.12)
         self.assertLess(sum(net.costs.layer_gates) / net.costs.base, 0.001)
 
-    def test_densenet_bc_100_by_hand(self):
-        # Stage of 16 layers on n pixels from c channels: sum_i 48 (c + 12 i)
-        # for the 1x1, 9 * 48 * 12 for the 3x3; a transition halves channels.
+    @parameterized.parameters(
+        (46, 88_488_954), (58, 124_358_046), (64, 144_103_536),
+        (82, 210_583_782), (100, 287_929_692))
+    def test_densenet_bc_by_hand(self, depth, expected):
+        # Stage of n layers on so many pixels from c channels:
+        # sum_i 48 (c + 12 i) for the 1x1, 9 * 48 * 12 for the 3x3; a transition
+        # halves channels.
         macs, channels = 1024 * 27 * 24, 24
         for pixels in (1024, 256, 64):
-            for _ in range(16):
+            for _ in range((depth - 4) // 6):
                 macs += pixels * (48 * channels + 9 * 48 * 12)
                 channels += 12
             if pixels > 64:
                 macs += pixels * channels * (channels // 2)
                 channels //= 2
-        self.assertEqual((macs + channels * 10, channels), (287_929_692, 342))
+        self.assertEqual(macs + channels * 10, expected)
+        self.assertEqual(
+            _plain(backbone="densenet", depth=depth).costs.base, expected)
 
     def test_densenet121(self):
         # 2.83 G as published (torchvision: 2.834 of convolutions and dense).

@@ -61,6 +61,17 @@ class MacsTest(tf.test.TestCase):
         cls.tables = {depth: network.Network(network.NetworkConfig(
             depth=depth, **_IMAGENET)).costs for depth in (34, 50)}
 
+    def test_resnet18_by_hand(self):
+        # 1.81 G as published; of the sum, see ResNet-34's.
+        whole = 56 * 56 * 9 * 64 * 64
+        macs = _STEM + 2 * (2 + 2 + 2 + 2) * whole - 3 * whole // 2
+        macs += 3 * 28 * 28 * 64 * 128 + 512 * 1000
+        self.assertEqual(macs, 1_814_073_344)
+        table = network.Network(network.NetworkConfig(
+            depth=18, layer_gates=False, channel_gates=False, exits=False,
+            **_IMAGENET)).costs
+        self.assertEqual(table.base, macs)
+
     def test_resnet34_by_hand(self):
         # In every stage a 3x3 from c to c channels takes as much; the first of
         # a stage reads half as many, and a 1x1 shortcut stands beside it.

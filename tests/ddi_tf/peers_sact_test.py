@@ -189,7 +189,8 @@ class CostTest(tf.test.TestCase):
         table = self.net.costs
         base = self.always + 6 * _CONVOLUTION + 640
         self.assertEqual(table.base, base)
-        self.assertEqual(table.least, self.always + 640)
+        self.assertEqual(costs.least(table, self.net.all_closed(1)),
+                         self.always + self.scores + 640)
         self.assertEqual(table.everything, base + self.scores)
         self.assertEqual(self.net.work.base.macs, base)
         self.assertEqual(costs.without_gates(table).everything, base)
@@ -253,7 +254,7 @@ class CostTest(tf.test.TestCase):
 class TrainingTest(training_case.TrainingCase):
 
     def test_two_steps_teach_weights_and_scores(self):
-        self.assert_two_steps_teach(_build())
+        self.assert_steps_teach(_build())
 
 
 class TracesTest(tf.test.TestCase):

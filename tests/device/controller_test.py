@@ -252,6 +252,14 @@ class LifetimeTest(absltest.TestCase):
 
 class NoNumbersTest(absltest.TestCase):
 
+    def test_a_gate_s_answer_that_is_no_number_opens_nothing(self):
+        for gate, answer in (("layer_gate", [[math.nan]]),
+                             ("channel_gate", [[math.nan, math.nan]])):
+            device, _ = fakes.open_([GATED], {f"block0_{gate}": answer})
+            self.assertEqual(
+                device.classify(np.zeros(fakes.IMAGE, np.uint8)).path, ((),),
+                gate)
+
     def test_an_answer_that_is_no_number_is_not_given(self):
         device, _ = fakes.open_([], {"head": [[0, math.nan, 0]]})
         with self.assertRaisesRegex(
