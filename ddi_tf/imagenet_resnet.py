@@ -1,4 +1,4 @@
-"""ResNet-34 and ResNet-50 for images of ImageNet's size.
+"""ResNet-18, 34 and 50 for images of ImageNet's size.
 
 He et al. 2016 (arXiv:1512.03385), Table 1; 1x1 convolutions where a shortcut
 changes the shape.

@@ -2,7 +2,8 @@
 
 Per block: layer gate -> channel gate -> cheapest variant that covers the wanted
 channels -> exit test (Dual Dynamic Inference, Section 3; the rule of limits is
-in `device.budget`).
+in `device.budget`). A gate opens from one half on; of an answer that is no
+number nothing opens, as in Keras and in the C controller.
 """
 
 import dataclasses
@@ -85,7 +86,7 @@ class Walk:
         """The channel groups that the gates want; SKIPPED for none."""
         if block.layer_gate is not None:
             [chance] = self._chances(block.layer_gate, features)
-            if not chance >= 0.5:  # nor is it what is no number
+            if not chance >= 0.5:
                 return SKIPPED
         if block.channel_gate is None:
             return tuple(range(block.step.groups))

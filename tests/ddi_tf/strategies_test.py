@@ -7,51 +7,49 @@ import itertools
 
 import backbone_cases
 import numpy as np
+import pytest
 import tensorflow as tf
 import training_case
 from absl.testing import parameterized
 
 from ddi_tf import costs
 
-_PAIRS = tuple(itertools.product(
-    backbone_cases.SHORT, backbone_cases.STRATEGIES))
+_PAIRS = (*itertools.product(
+    backbone_cases.SHORT, backbone_cases.STRATEGIES),
+    *backbone_cases.PEER_PAIRS)
+
+# ResNet-18 has the blocks of a ResNet8, DenseNet-121 those of a DenseNet22.
+_LIKE_OTHERS = ("resnet18", "densenet121")
 
 # The phase that trains most of what a strategy has; of peers, their own.
 _PHASES = {
     "dual": "exits", "exits": "exits", "static": "base", "pfec": "exits",
     "lccl": "exits", "blockdrop": "reinforce"}
 
-# Two of SkipNet's, which learn from what was drawn in the end.
-_DRAWN = ("layers", "layers_feed_forward")
+# SkipNet's two, which learn from what was drawn in the end.
+_DRAWN = tuple(itertools.product(
+    backbone_cases.SHORT, ("layers", "layers_feed_forward")))
 
-# Neither is REINFORCE's, nor has it a gate.
 _WITH_GATES = tuple(
-    (name, strategy)
-    for name, strategy in (*_PAIRS, *backbone_cases.PEER_PAIRS)
-    if strategy not in ("exits", "static", "pfec", "lccl"))
+    pair for pair in _PAIRS
+    if pair[1] not in ("exits", "static", "pfec", "lccl"))
 
 
-def _named(pairs):
+def _named(pairs, slow=False):
     return parameterized.named_parameters(
-        (f"{name}_{strategy}", name, strategy) for name, strategy in pairs)
+        (f"{name}_{strategy}", name, strategy) for name, strategy in pairs
+        if (name in _LIKE_OTHERS) == slow)
 
 
-class StrategiesTest(training_case.TrainingCase, parameterized.TestCase):
+class _Contract(training_case.TrainingCase, parameterized.TestCase):
 
-    @_named((*_PAIRS, *backbone_cases.PEER_PAIRS))
-    def test_two_steps_teach_everything(self, name, strategy):
+    def assert_learns(self, name, strategy, phase=None):
         net = backbone_cases.make(name, strategy, short=True)
         with training_case.eagerly():
-            self.assert_steps_teach(net, _PHASES.get(strategy, "skip"))
+            self.assert_steps_teach(
+                net, phase or _PHASES.get(strategy, "skip"))
 
-    @_named(itertools.product(backbone_cases.SHORT, _DRAWN))
-    def test_two_steps_of_reinforce_teach_everything(self, name, strategy):
-        net = backbone_cases.make(name, strategy, short=True)
-        with training_case.eagerly():
-            self.assert_steps_teach(net, "reinforce")
-
-    @_named(_WITH_GATES)
-    def test_answers_have_a_gradient_through_every_gate(self, name, strategy):
+    def assert_gradients(self, name, strategy):
         net = backbone_cases.make(name, strategy, short=True)
         images = backbone_cases.images_for(net, 4)
         with tf.GradientTape() as tape:
@@ -62,7 +60,6 @@ class StrategiesTest(training_case.TrainingCase, parameterized.TestCase):
             value = sum(tf.reduce_mean(logits**2) for logits in answers)
         self.assertEqual([logits.shape for logits in answers],
                          [(4, 10)] * (len(net.exits) + 1))
-        self.assertAllEqual(outputs.spent.shape, [4, len(answers)])
         self.assertBetween(
             costs.full_path(net.costs, outputs.spent)[0],
             costs.least(net.costs, net.all_closed(1)), net.costs.everything)
@@ -71,6 +68,37 @@ class StrategiesTest(training_case.TrainingCase, parameterized.TestCase):
             for gradient in gradients:
                 self.assertTrue(np.all(np.isfinite(gradient)), gate.name)
                 self.assertTrue(np.all(gradient != 0), gate.name)
+
+
+class StrategiesTest(_Contract):
+
+    @_named(_PAIRS)
+    def test_two_steps_teach_everything(self, name, strategy):
+        self.assert_learns(name, strategy)
+
+    @_named(_DRAWN)
+    def test_two_steps_of_reinforce_teach_everything(self, name, strategy):
+        self.assert_learns(name, strategy, "reinforce")
+
+    @_named(_WITH_GATES)
+    def test_answers_have_a_gradient_through_every_gate(self, name, strategy):
+        self.assert_gradients(name, strategy)
+
+
+@pytest.mark.slow
+class SlowTest(_Contract):
+
+    @_named(_PAIRS, slow=True)
+    def test_two_steps_teach_everything(self, name, strategy):
+        self.assert_learns(name, strategy)
+
+    @_named(_DRAWN, slow=True)
+    def test_two_steps_of_reinforce_teach_everything(self, name, strategy):
+        self.assert_learns(name, strategy, "reinforce")
+
+    @_named(_WITH_GATES, slow=True)
+    def test_answers_have_a_gradient_through_every_gate(self, name, strategy):
+        self.assert_gradients(name, strategy)
 
 
 if __name__ == "__main__":
