@@ -7,13 +7,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import densenet
 from ddi_tf import finish
 from ddi_tf import imagenet_resnet
-from ddi_tf import densenet
 from ddi_tf import mobilenetv2
 from ddi_tf import network as network_lib
-from ddi_tf import strategies
+from ddi_tf import resnet
 from ddi_tf import step
+from ddi_tf import strategies
 
 _SMALL = {"image_shape": (16, 16, 3)}
 _IMAGENET = {"image_shape": (64, 64, 3), "width": 0.25,
@@ -42,7 +43,7 @@ _TABLES = {
         "_STAGES": ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 2, 2)),
         "_EXIT_AFTER": (0, 2)}),
     "resnet18": (imagenet_resnet, {"_FAMILY": {
-        18: (imagenet_resnet.resnet.ResidualBlock, 1, None, (1, 2))}}),
+        18: (resnet.ResidualBlock, 1, None, (1, 2))}}),
     "resnet50": (imagenet_resnet, {"_FAMILY": {
         50: (imagenet_resnet.Bottleneck, 4, 16, (2, 2))}}),
     "densenet121": (densenet, {"_IMAGENET_LAYERS": {121: (2, 2)}}),
