@@ -49,9 +49,8 @@ _TABLES = {
     "densenet121": (densenet, {"_IMAGENET_LAYERS": {121: (2, 2)}}),
 }
 
-# Those that have other blocks than the rest; ResNet-34 has those of ResNet-18.
-SHORT = ("resnet8", "densenet22", "mobilenetv2", "resnet18", "resnet50",
-         "densenet121")
+# Of fewer blocks, ResNet-34 is ResNet-18.
+SHORT = tuple(name for name in NETWORKS if name != "resnet34")
 
 # BUILD.md, "Gates".
 _NO_EXITS = {"exits": False}

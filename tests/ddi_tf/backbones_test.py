@@ -17,8 +17,9 @@ from ddi_tf import subgraphs
 
 # Compiling a training step takes a second per block or two.
 _QUICK = ("densenet22", "resnet18")
-_SLOW = ("mobilenetv2", "resnet34", "resnet50", "densenet121")
-CASES = ("resnet8", "densenet22", "mobilenetv2", "resnet18", "resnet50")
+_LARGE = ("resnet34", "densenet121")
+_SLOW = ("mobilenetv2", "resnet50", *_LARGE)
+CASES = tuple(name for name in backbone_cases.NETWORKS if name not in _LARGE)
 
 _BATCH = 4
 
@@ -133,6 +134,9 @@ class Contract(training_case.TrainingCase, parameterized.TestCase):
         self.assertEqual(whole.stem.macs + sum(path) + whole.head.macs,
                          net.costs.everything)
 
+    def assert_training_steps(self, name):
+        self.assert_steps_teach(backbone_cases.make(name), "exits")
+
 
 class BackbonesTest(Contract):
 
@@ -163,7 +167,7 @@ class BackbonesTest(Contract):
 
     @parameterized.parameters(*_QUICK)
     def test_two_training_steps_move_everything(self, name):
-        self.assert_steps_teach(backbone_cases.make(name), "exits")
+        self.assert_training_steps(name)
 
 
 @pytest.mark.slow
@@ -171,9 +175,9 @@ class SlowTest(Contract):
 
     @parameterized.parameters(*_SLOW)
     def test_two_training_steps_move_everything(self, name):
-        self.assert_steps_teach(backbone_cases.make(name), "exits")
+        self.assert_training_steps(name)
 
-    @parameterized.parameters("resnet34", "densenet121")
+    @parameterized.parameters(*_LARGE)
     def test_large_ones_do_the_rest(self, name):
         self.assert_forward(name)
         self.assert_base(name)

@@ -5,6 +5,7 @@ import re
 import types
 from unittest import mock
 
+import backbone_cases
 import backbones_test
 import tensorflow as tf
 from absl.testing import parameterized
@@ -33,7 +34,8 @@ class ExampleTest(backbones_test.Contract):
         exec(compile(_code(), f"{_BUILD}: plain.py", "exec"), vars(module))
         cls.enterClassContext(mock.patch.dict(
             network.BACKBONES, {"plain": (module.build, 14)}))
-        cls.enterClassContext(mock.patch.dict(backbones_test.CASES, _CASE))
+        cls.enterClassContext(mock.patch.dict(
+            backbone_cases.NETWORKS, _CASE))
 
     def test_it_is_short(self):
         self.assertLessEqual(len(_code().splitlines()), _MOST_LINES)
