@@ -18,8 +18,9 @@ _PAIRS = (*itertools.product(
     backbone_cases.SHORT, backbone_cases.STRATEGIES),
     *backbone_cases.PEER_PAIRS)
 
-# ResNet-18 has the blocks of a ResNet8, DenseNet-121 those of a DenseNet22.
-_LIKE_OTHERS = ("resnet18", "densenet121")
+# The rest is slow. ResNet-18 has the blocks of a ResNet8, DenseNet-121 those of
+# a DenseNet22.
+_ALL_FAST, _DUAL_FAST = "resnet8", ("densenet22", "mobilenetv2", "resnet50")
 
 # The phase that trains most of what a strategy has; of peers, their own.
 _PHASES = {
@@ -38,7 +39,12 @@ _WITH_GATES = tuple(
 def _named(pairs, slow=False):
     return parameterized.named_parameters(
         (f"{name}_{strategy}", name, strategy) for name, strategy in pairs
-        if (name in _LIKE_OTHERS) == slow)
+        if _is_slow(name, strategy) == slow)
+
+
+def _is_slow(name, strategy):
+    return name != _ALL_FAST and not (
+        name in _DUAL_FAST and strategy == "dual")
 
 
 class _Contract(training_case.TrainingCase, parameterized.TestCase):
