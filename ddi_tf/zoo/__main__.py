@@ -46,8 +46,8 @@ _HARDWARE = flags.DEFINE_string(
 _BEST = flags.DEFINE_bool(
     "best", False, "pack: take the network of the best epoch.")
 
-_USAGE = ("give `list`, `verify NAME` or `pack NAME --run=RUN --bundles=DIR,DIR "
-          "--notes=FILE --hardware=WORDS`")
+_USAGE = ("give `list`, `verify NAME` or `pack NAME --run=RUN "
+          "--bundles=DIR,DIR --notes=FILE --hardware=WORDS`")
 
 
 def main(argv):

@@ -6,9 +6,9 @@ import pathlib
 import jinja2
 
 from ddi_tf import evaluation
+from ddi_tf import run_settings
 from ddi_tf import trace_files
 from ddi_tf import units
-from ddi_tf.zoo import entry as entry_lib
 from ddi_tf.zoo import manifests
 
 SPLITS = ("tune", "test")
@@ -42,6 +42,8 @@ def values(entry):
                        for split, found in recorded.items()}},
         "training": {
             "commit": settings["commit"], "seed": about.seed,
+            "numbers": "rounded as int8 graphs round" if (
+                run_settings.quantizes(settings)) else "float32",
             "target": summary["target"], "hardware": facts["hardware"],
             "phases": [{key: phase[key] for key in (
                 "name", "epochs", "seconds")} for phase in summary["phases"]]},
@@ -100,4 +102,4 @@ def page(found, notes):
         count=lambda number: f"{number:,}",
         minutes=lambda seconds: f"{seconds / 60:.1f}")
     return environment.get_template("card.md.j2").render(
-        card=found, notes=notes.strip(), limit=entry_lib.MOST_BYTES)
+        card=found, notes=notes.strip())

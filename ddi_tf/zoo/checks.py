@@ -49,6 +49,9 @@ def run(check, entry):
             found.append(failure)
     except errors.DDIError as error:
         found.append(str(error))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found.append(f"a file of {entry.path} does not hold what it should "
+                     f"({error!r:.200})")
     return found
 
 

@@ -45,9 +45,13 @@ class Entry:
 
     @property
     def facts(self):
-        """entry.json: `format_version`, `name`, `hardware` that trained it,
-        `machine` that ran the bundles, and `bundles`, their `device_results`
-        by folder. Raises ZooError.
+        """entry.json, as a dict.
+
+        `format_version`, `name`; `hardware`, that trained it; `machine`, that
+        ran the bundles; `bundles`: folder -> `device_results.measure`.
+
+        Raises:
+            ZooError: it is missing, damaged or of another version.
         """
         found = self.json("entry.json")
         if found.get("format_version") != FORMAT_VERSION:

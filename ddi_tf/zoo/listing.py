@@ -32,7 +32,12 @@ def table(zoo):
     for name in ("in full", "default", "MACs", "of base", "MB", "bundles"):
         shown.add_column(name, justify="right", no_wrap=name != "bundles")
     for path in paths:
-        shown.add_row(*_row(path))
+        try:
+            shown.add_row(*_row(path))
+        except (KeyError, TypeError) as error:
+            raise errors.ZooError(
+                f"{path / 'card.json'} is no card ({error!r:.80}). Restore it "
+                "(`git checkout`), or pack the entry again.") from None
     return shown
 
 

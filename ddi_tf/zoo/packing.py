@@ -115,10 +115,14 @@ def _listed(headings):
 
 def _check_finished(run):
     run.settings  # that it is a run at all comes first
-    if not run.operating_points or not (run.path / "summary.json").exists():
+    missing = [name for name in (
+        "operating_points.json", "summary.json", "metrics.jsonl")
+        if not (run.path / name).exists()]
+    if missing or not run.operating_points:
         raise errors.CheckpointError(
-            f"{run.path} is not finished: it has no operating points or no "
-            f"summary yet. Finish it by --flagfile={run.path / 'flags.cfg'}.")
+            f"{run.path} is not finished: it has no "
+            f"{' and no '.join(missing) or 'operating points'} yet. Finish it "
+            f"by --flagfile={run.path / 'flags.cfg'}.")
 
 
 def _checked(sources):
