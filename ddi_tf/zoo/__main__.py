@@ -55,7 +55,8 @@ def main(argv):
     try:
         match argv[1:]:
             case ["list"]:
-                Console().print(listing.table(_ZOO.value))
+                Console(width=max(110, Console().width)).print(
+                    listing.table(_ZOO.value))
             case ["verify", name]:
                 _verify(entry_lib.Entry(entry_lib.path(_ZOO.value, name)))
             case ["pack", name]:
