@@ -131,9 +131,10 @@ class PackTest(_ZooTest):
         steered = steering.Steering(0.5)
         entry.run.restore_steering(steered)
         self.assertAllClose(steered.alpha, 0.25)
-        self.assertLess(entry_lib.size(entry.path / "checkpoints"),
-                        entry_lib.size(self.folder.path / "checkpoints")
-                        - 400_000)
+        # The optimizer keeps a momentum per weight.
+        self.assertLess(
+            entry_lib.size(entry.path / "checkpoints"),
+            0.7 * entry_lib.size(self.folder.path / "checkpoints"))
         self.assertEqual(entry.run.flags, [
             "--data_name=digits", "--model_depth=8", "--seed=0",
             "--train_base_checkpoint=zoo/toy", "--target_cost=0.7"])
