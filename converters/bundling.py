@@ -4,9 +4,9 @@ import hashlib
 from typing import NamedTuple
 
 from converters import flatbuffer
-from converters import new_folder
 from converters import plan_costs
 from ddi_tf import energy
+from ddi_tf import new_folder
 from ddi_tf import run_folder
 from ddi_tf import subgraphs
 from device import bundle as bundle_lib
@@ -42,7 +42,8 @@ def write(network, settings, operating_points, output, ways,
         `Written`.
 
     Raises:
-        ExportError: `output` exists, or a graph cannot be converted.
+        StorageError: `output` exists.
+        ExportError: a graph cannot be converted.
     """
     new_folder.check_absent(output)
     pieces = subgraphs.cut(network, ways)

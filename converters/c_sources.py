@@ -6,8 +6,8 @@ import string
 
 import numpy as np
 
-from converters import new_folder
 from converters import tflm_ops
+from ddi_tf import new_folder
 
 SOURCES = pathlib.Path(__file__).parent / "c"
 _COPIED = ("ddi_controller.c", "ddi_controller.h")

@@ -17,11 +17,11 @@ from rich.progress import Progress
 
 from converters import bundling
 from converters import flatbuffer
-from converters import new_folder
 from converters import variants
 from ddi_tf import data_flags
 from ddi_tf import errors
 from ddi_tf import latency
+from ddi_tf import new_folder
 from ddi_tf import quantization
 from ddi_tf import ranges
 from ddi_tf import run_folder

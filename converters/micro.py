@@ -19,11 +19,11 @@ from converters import c_plan
 from converters import c_sources
 from converters import memory_plan
 from converters import micro_report
-from converters import new_folder
 from converters import rehearsal
 from converters import tflm
 from converters import tflm_ops
 from ddi_tf import errors
+from ddi_tf import new_folder
 from device import bundle as bundle_lib
 from device import errors as device_errors
 from device import images as images_lib

@@ -25,6 +25,10 @@ class StorageError(DDIError):
     """A file that cannot be written (a full disk, no permission)."""
 
 
+class ZooError(DDIError):
+    """An entry of the zoo that is incomplete, or not what its card says."""
+
+
 class StoppedError(DDIError):
     """Training was asked to stop, and has saved."""
 

@@ -9,10 +9,10 @@ from ddi_tf import errors
 
 
 def check_absent(output):
-    """Raises ExportError if there is something at `output`."""
+    """Raises StorageError if there is something at `output`."""
     if pathlib.Path(output).exists():
-        raise errors.ExportError(
-            f"{output} exists already. Delete it, or give another --output.")
+        raise errors.StorageError(
+            f"{output} exists already. Delete it, or give another name.")
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def written(output):
         output: path of the folder, not existing.
 
     Raises:
-        ExportError: `output` exists.
+        StorageError: `output` exists.
     """
     output = pathlib.Path(output)
     check_absent(output)

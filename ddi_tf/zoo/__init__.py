@@ -1,0 +1,1 @@
+"""Trained networks, ready to run, with numbers that one command checks."""

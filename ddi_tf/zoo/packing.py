@@ -1,0 +1,210 @@
+"""Makes an entry of the zoo from a finished run and its bundles."""
+
+import dataclasses
+import json
+import pathlib
+import platform
+import re
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from ddi_tf import errors
+from ddi_tf import new_folder
+from ddi_tf import progress
+from ddi_tf import steering
+from ddi_tf import storage
+from ddi_tf import trace_files
+from ddi_tf.zoo import card
+from ddi_tf.zoo import device_results
+from ddi_tf.zoo import entry as entry_lib
+from ddi_tf.zoo import manifests
+from ddi_tf.zoo import sums
+
+_COPIED = ("run.json", "metrics.jsonl")
+
+# Headings that the notes must have.
+_HEADINGS = ("Intended use", "Limits")
+
+# What describes the network and its training, and names no place.
+_RECIPE = re.compile(r"--(no)?(data_|loss_|model_|train_|target_cost|seed|"
+                     r"deterministic)(?!dir=|cache=|download|memory_gb)")
+_BASE = "--train_base_checkpoint="
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What an entry is made of.
+
+    Attributes:
+        run: `run_folder.RunFolder`, finished, with traces of tune and test.
+        bundles: folders of bundles that were exported from it.
+        notes: Markdown that says what the network is for, and its limits.
+        hardware: that trained it, in words.
+        test: `data.Split` that the bundles are run on.
+    """
+
+    run: object
+    bundles: tuple
+    notes: str
+    hardware: str
+    test: object
+
+
+def pack(sources, where):
+    """Writes an entry, whole or not at all.
+
+    Args:
+        sources: `Sources`.
+        where: path of the entry, ZOO/NAME, not existing.
+
+    Returns:
+        `card.values` of it.
+
+    Raises:
+        CheckpointError, TracesError: the run is not finished, or its traces
+            are missing or of another network.
+        ZooError: bundles or notes do not fit, or it would be too large.
+        StorageError: `where` exists, or cannot be written.
+    """
+    where = pathlib.Path(where)
+    new_folder.check_absent(where)
+    check_notes(sources.notes)
+    _check_finished(sources.run)
+    traces = {split: trace_files.load_of(sources.run, split)
+              for split in card.SPLITS}
+    bundles = _checked(sources)
+    with storage.writing(where), new_folder.written(where) as path:
+        entry = entry_lib.Entry(path)
+        _copy_run(sources.run, entry, where)
+        _copy_traces(traces, entry, where.name)
+        for name, bundle in bundles.items():
+            shutil.copytree(bundle, path / name)
+        (path / "notes.md").write_text(sources.notes, encoding="utf-8")
+        _write_json(path / "entry.json", {
+            "format_version": entry_lib.FORMAT_VERSION, "name": where.name,
+            "hardware": sources.hardware, "machine": platform.machine(),
+            "bundles": _measured(sources, entry, bundles)})
+        found = card.values(entry)
+        (path / "card.json").write_text(card.as_json(found), encoding="utf-8")
+        (path / "card.md").write_text(
+            card.page(found, sources.notes), encoding="utf-8")
+        sums.write(path)
+        _check_size(where.parent)
+        for file in path.rglob("*"):
+            storage.sync(file)
+    storage.sync(where.parent)
+    return found
+
+
+def check_notes(notes):
+    """Raises ZooError unless notes say what the network is for, and limits."""
+    missing = [heading for heading in _HEADINGS
+               if f"\n## {heading}\n" not in f"\n{notes}\n"]
+    if missing:
+        raise errors.ZooError(
+            "the notes must say what the network is for and what it is not "
+            f"good at, under the headings {_listed(_HEADINGS)}; "
+            f"{_listed(missing)} not found.")
+
+
+def _listed(headings):
+    return " and ".join(f"'## {heading}'" for heading in headings)
+
+
+def _check_finished(run):
+    run.settings  # that it is a run at all comes first
+    missing = [name for name in (
+        "operating_points.json", "summary.json", "metrics.jsonl")
+        if not (run.path / name).exists()]
+    if missing or not run.operating_points:
+        raise errors.CheckpointError(
+            f"{run.path} is not finished: it has no "
+            f"{' and no '.join(missing) or 'operating points'} yet. Finish it "
+            f"by --flagfile={run.path / 'flags.cfg'}.")
+
+
+def _checked(sources):
+    """{folder in the entry: bundle} of the given bundles."""
+    found = {}
+    for bundle in sources.bundles:
+        manifest = manifests.read(bundle)
+        manifests.check_same_run(bundle, manifest, sources.run)
+        if manifest.folder in found:
+            raise errors.ZooError(
+                f"{found[manifest.folder]} and {bundle} are both of "
+                f"{manifest.folder} numbers: an entry holds one of each kind.")
+        found[manifest.folder] = bundle
+    return found
+
+
+def _copy_run(run, entry, where):
+    """The run's texts, and its networks without what an optimizer keeps."""
+    for name in _COPIED:
+        shutil.copyfile(run.path / name, entry.path / name)
+    flags = list(recipe(run.flags, where))
+    (entry.path / "flags.cfg").write_text(
+        "".join(f"{line}\n" for line in flags), encoding="utf-8")
+    _write_json(entry.path / "summary.json", {
+        **entry_lib.Entry(run.path).json("summary.json"),
+        "run": where.name, "flags": flags})
+    entry.run.save_operating_points(run.operating_points)
+    step = int(run.latest_prefix.rpartition("-")[2])
+    # A run that trains on takes the price of work, too.
+    steered = steering.Steering(run.settings["schedule"]["alpha"])
+    run.restore_steering(steered)
+    entry.run.checkpoints.save(tf.train.Checkpoint(
+        network=run.load_network(), steering=steered), step)
+    entry.run.save_phase("base", run.load_network("base"))
+
+
+def recipe(flags, where):
+    """The flags that describe network and training; none names a place.
+
+    Args:
+        flags: lines of a run's flags.cfg.
+        where: of the entry, which a base network is then taken from.
+    """
+    for line in flags:
+        if line.startswith(_BASE):
+            yield f"{_BASE}{where.parent.name}/{where.name}"
+        elif _RECIPE.match(line):
+            name, equals, value = line.partition("=")
+            # A place of this machine means nothing on others.
+            yield name + equals + (
+                pathlib.Path(value).name if value.startswith("/") else value)
+
+
+def _copy_traces(traces, entry, name):
+    """Traces, of the entry's own checkpoint, and without the images."""
+    for split, recorded in traces.items():
+        about = dataclasses.replace(
+            recorded.about, run=name, best=False,
+            fingerprint=trace_files.fingerprint(
+                entry.run, recorded.traces.labels))
+        trace_files.save(
+            trace_files.path(entry.path, split), recorded._replace(
+                about=about, examples=recorded.examples[:0],
+                example_indices=np.array([], int)))
+
+
+def _measured(sources, entry, bundles):
+    """{folder: `device_results.measure`} of the copied bundles."""
+    points = sources.run.operating_points
+    with progress.bar("test images on the device's command", len(
+            bundles) * len(device_results.ways(points))) as step:
+        return {name: device_results.measure(
+            entry.path / name, points, sources.test, step) for name in bundles}
+
+
+def _check_size(zoo):
+    if (found := entry_lib.size(zoo)) > entry_lib.MOST_BYTES:
+        raise errors.ZooError(
+            f"{zoo} would take {found / 1e6:.1f} MB, more than "
+            f"{entry_lib.MOST_BYTES / 1e6:.0f} MB: pack fewer bundles, or "
+            "delete an entry.")
+
+
+def _write_json(path, value):
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
