@@ -13,6 +13,7 @@ from ddi_tf import network as network_lib
 from ddi_tf import operating_points
 from ddi_tf import resources
 from ddi_tf import run_folder
+from ddi_tf import strategies
 from ddi_tf import trace_files
 
 _SPLITS = ("tune", "test")
@@ -116,7 +117,7 @@ def _recorded(where, profile):
 
 def _timed(recorded, resource):
     """`Recorded` with costs in time too; its network is built, not run."""
-    network = network_lib.Network(network_lib.NetworkConfig.from_dict(
+    network = strategies.make(network_lib.NetworkConfig.from_dict(
         recorded.about.settings["network"]))
     cost = recorded.traces.cost(resource.table(network), resource.unit)
     source = {"unit": cost.unit, "base": cost.base, "source": resource.source}

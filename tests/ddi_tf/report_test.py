@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,6 +23,7 @@ from ddi_tf import errors
 from ddi_tf import network
 from ddi_tf import resources
 from ddi_tf import subgraphs
+from ddi_tf.peers import pfec
 from ddi_tf.report import build
 from ddi_tf.report import page
 from ddi_tf.report import source
@@ -179,6 +181,29 @@ class ProfileTest(tf.test.TestCase):
         self.assertAllClose(timed.costs["latency"].answers, [2.0] * 4)
         self.assertEqual(timed.about.resources["latency"]["unit"], "ms")
         self.assertIn("profile", timed.about.resources["latency"]["source"])
+
+    def test_a_peer_is_priced_as_what_it_is(self):
+        recorded = report_runs.recorded()
+        config = {**recorded.about.settings["network"],
+                  "image_shape": [16, 16, 3], "strategy": "pfec",
+                  "layer_gates": False, "channel_gates": False,
+                  "inner_width": [0.5]}
+        built = []
+
+        def table(network):
+            built.append(type(network))
+            return network.costs
+
+        source._timed(
+            recorded._replace(
+                traces=recorded.traces._replace(
+                    layers=np.ones([8, 3], np.float32),
+                    masks=(np.ones([8, 1]),) * 3),
+                about=dataclasses.replace(recorded.about, settings={
+                    **recorded.about.settings, "network": config})),
+            types.SimpleNamespace(
+                name="time", unit="ms", source="none", table=table))
+        self.assertEqual(built, [pfec.PFEC])
 
 
 class RefusalTest(tf.test.TestCase):
