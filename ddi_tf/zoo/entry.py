@@ -63,28 +63,28 @@ class Entry:
 
     def json(self, name):
         """A JSON file as a dict. Raises ZooError."""
-        path = self.path / name
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(found, dict):
-                return found
-            reason = f"expected an object, found {type(found).__name__}"
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-        raise errors.ZooError(
-            f"{path}: cannot be read ({reason}). Restore it (`git checkout`), "
-            "or pack the entry again.")
+            found = json.loads(self.text(name))
+        except ValueError as error:
+            raise self.unreadable(name, error) from None
+        if not isinstance(found, dict):
+            raise self.unreadable(
+                name, f"expected an object, found {type(found).__name__}")
+        return found
 
     def text(self, name):
         """A text file. Raises ZooError."""
-        path = self.path / name
         try:
-            return path.read_text(encoding="utf-8")
+            return (self.path / name).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise errors.ZooError(
-                f"{path}: cannot be read "
-                f"({getattr(error, 'strerror', None) or error}). Restore it "
-                "(`git checkout`), or pack the entry again.") from None
+            raise self.unreadable(
+                name, getattr(error, "strerror", None) or error) from None
+
+    def unreadable(self, name, reason):
+        """The ZooError for a file that does not hold what it should."""
+        return errors.ZooError(
+            f"{self.path / name}: cannot be read ({reason}). Restore it (`git "
+            "checkout`), or pack the entry again.")
 
 
 def path(zoo, name):

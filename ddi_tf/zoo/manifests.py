@@ -34,8 +34,7 @@ def read(bundle):
             sum(graph["bytes"] for graph in found["graphs"]),
             found["provenance"]["commit"], found["energy_model"],
             found["numbers"]["calibration"], found["provenance"]["settings"],
-            [{key: point[key] for key in ("name", "thresholds")}
-             for point in found["operating_points"]])
+            _thresholds(found["operating_points"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or repr(error)
         raise errors.ZooError(
@@ -51,8 +50,7 @@ def check_same_run(bundle, manifest, folder):
         manifest: its `Manifest`.
         folder: `run_folder.RunFolder`.
     """
-    points = [{key: point[key] for key in ("name", "thresholds")}
-              for point in folder.operating_points]
+    points = _thresholds(folder.operating_points)
     changes = list(run_settings.changes(
         {"settings": folder.settings, "operating points": points},
         {"settings": manifest.settings, "operating points": manifest.points}))
@@ -61,3 +59,9 @@ def check_same_run(bundle, manifest, folder):
         raise errors.ZooError(
             f"{bundle} is not of the run in {folder.path} ({changes[0]:.300}). "
             "Export it again from there.")
+
+
+def _thresholds(points):
+    """Of operating points what bundles and runs must have alike."""
+    return [{key: point[key] for key in ("name", "thresholds")}
+            for point in points]

@@ -3,8 +3,8 @@
 import hashlib
 import pathlib
 
-from ddi_tf import errors
 from ddi_tf import storage
+from ddi_tf.zoo import entry as entry_lib
 
 NAME = "SHA256SUMS"
 
@@ -35,16 +35,12 @@ def failures(folder):
 
 def _listed(folder):
     """{name: hex digest} of SHA256SUMS."""
-    path = pathlib.Path(folder) / NAME
+    entry = entry_lib.Entry(folder)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (
-            line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError) as error:
-        raise errors.ZooError(
-            f"{path}: cannot be read "
-            f"({getattr(error, 'strerror', None) or error}). Restore it (`git "
-            "checkout`), or pack the entry again.") from None
+            line.split("  ", 1) for line in entry.text(NAME).splitlines())}
+    except ValueError as error:
+        raise entry.unreadable(NAME, error) from None
 
 
 def _found(folder):
