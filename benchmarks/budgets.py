@@ -1,13 +1,15 @@
-"""How near runs came to their budgets, and what the energy loss saves.
+"""What runs of different strategies and budgets execute and get right.
 
     python benchmarks/budgets.py --runs=RUN,RUN,... --output=budgets.json
 
 Reads the traces of tune and test (python -m ddi_tf.evaluate --energy_model=...,
-the same for all). For every run: its target and resource, the accuracy of its
-base network and of the gated one, and what that executes, in MACs and in
-modelled energy, as shares of the base network. Gates only: no image leaves
-early. If there are runs trained for both resources, also the energy that
-networks of equal accuracy execute, interpolated between runs.
+the same for all). For every run: who decides what runs, its target and
+resource, the accuracy of the base network and of the gated one, and what that
+executes, in MACs and in modelled energy, as shares of the base network. Gates
+only: no image leaves early. The base network is each run's own, or that of
+--base: what a pruned network is compared with is not itself. If there are runs
+trained for both resources, also the energy that networks of equal accuracy
+execute, interpolated between runs.
 """
 
 import json
@@ -26,15 +28,18 @@ from ddi_tf import trace_files
 _RUNS = flags.DEFINE_list(
     "runs", None, "Folders of finished runs with the same base network.",
     required=True)
+_BASE = flags.DEFINE_string(
+    "base", None, "Folder of the run whose base network all are compared with; "
+    "unset: each with its own.")
 _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 
 
 def main(argv):
     del argv
     quiet.tensorflow_logs()
-    recorded = [{split: trace_files.load(trace_files.path(path, split))
-                 for split in ("tune", "test")} for path in _RUNS.value]
-    rows = [measure(pathlib.Path(path).name, splits)
+    recorded = [load(path) for path in _RUNS.value]
+    base = load(_BASE.value) if _BASE.value else None
+    rows = [measure(pathlib.Path(path).name, splits, base or splits)
             for path, splits in zip(_RUNS.value, recorded)]
     sources = {splits["test"].about.resources["energy"]["source"]
                for splits in recorded}
@@ -46,26 +51,49 @@ def main(argv):
     show(result)
 
 
-def measure(name, splits):
-    """Accuracies and shares of one run, as a dict for JSON."""
+def load(path):
+    """Split -> `trace_files.Recorded` of a run's folder."""
+    return {split: trace_files.load(trace_files.path(path, split))
+            for split in ("tune", "test")}
+
+
+def measure(name, splits, bases):
+    """Accuracies and shares of one run, as a dict for JSON.
+
+    Args:
+        name: of the run.
+        splits: its `load`.
+        bases: `load` of the run whose base network it is compared with.
+    """
     about = splits["test"].about
     return {
         "run": name, "commit": about.commit, "seed": about.seed,
+        "strategy": strategy(about.settings["network"]),
         "resource": about.settings["resource"]["name"],
         "target": about.settings["schedule"]["target_cost"],
         **{split: {
-            "base_accuracy": recorded.base_accuracy,
+            "base_accuracy": bases[split].base_accuracy,
             "accuracy": float(recorded.traces.accuracy[-1]),
             "skip_ratio": float(recorded.traces.skip_ratio),
-            **{resource: executed(cost)
+            **{resource: executed(cost, bases[split].costs[resource].base)
                for resource, cost in recorded.costs.items()}}
            for split, recorded in splits.items()}}
 
 
-def executed(cost):
-    """Mean share of the base network's cost, every exit there is evaluated."""
+def strategy(network):
+    """Who decides what runs, in words, by the settings of a network."""
+    if network["strategy"] != "gates":
+        return network["strategy"]
+    who = [f"{what}, {network[f'{one}_gate']}" for what, one in (
+        ("layers", "layer"), ("channels", "channel"))
+           if network[f"{one}_gates"]]
+    return "; ".join(who) or "none"
+
+
+def executed(cost, base):
+    """Mean share of `base`, the cost of a base network; all exits evaluated."""
     full_path = cost.spent[:, -1] + cost.answers.sum()
-    return float(full_path.mean() / cost.base)
+    return float(full_path.mean() / base)
 
 
 def saved(rows):
@@ -91,15 +119,17 @@ def saved(rows):
 
 def show(result):
     """Prints the tables."""
-    table = Table("run", "loss", "target", "split", "base", "gated", "skipped",
-                  "MACs", "energy", title="% right, % of the base network; "
+    table = Table("run", "strategy", "loss", "target", "split", "base", "gated",
+                  "skipped", "MACs", "energy",
+                  title="% right, % of the base network; "
                   f"energy: {result['energy']}")
     for row in result["runs"]:
         for name in ("tune", "test"):
             cells = [row[name][key] for key in (
                 "base_accuracy", "accuracy", "skip_ratio", "macs", "energy")]
-            table.add_row(row["run"], row["resource"], str(row["target"]),
-                          name, *(f"{100 * cell:.1f}" for cell in cells))
+            table.add_row(row["run"], row["strategy"], row["resource"],
+                          str(row["target"]), name,
+                          *(f"{100 * cell:.1f}" for cell in cells))
     console = Console()
     console.print(table)
     for point in result["at_equal_accuracy"]:
