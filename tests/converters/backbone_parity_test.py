@@ -91,14 +91,9 @@ class _FloatCase(tf.test.TestCase, parameterized.TestCase):
         logits = traced.logits[:, -1]
         self.assertGreater(
             logits.std(axis=0).max(), 0.01 * np.abs(logits).max())
-        layers = [traced.layers[:, k] for k, block in enumerate(network.blocks)
-                  if network.layer_gating.decides(block)]
-        masks = [traced.masks[k] for k, block in enumerate(network.blocks)
-                 if network.channel_gating.decides(block)]
-        for decided in (layers, masks):
-            if decided:
-                self.assertBetween(np.mean(
-                    [np.mean(values) for values in decided]), 0.02, 0.98)
+        for share in backbone_cases.shares_run(network, traced):
+            if share is not None:
+                self.assertBetween(share, 0.02, 0.98)
 
 
 class FloatTest(_FloatCase):

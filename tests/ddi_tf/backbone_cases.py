@@ -13,7 +13,6 @@ from ddi_tf import imagenet_resnet
 from ddi_tf import mobilenetv2
 from ddi_tf import network as network_lib
 from ddi_tf import resnet
-from ddi_tf import step
 from ddi_tf import strategies
 
 _SMALL = {"image_shape": (16, 16, 3)}
@@ -106,17 +105,11 @@ def images_for(network, count):
         [count, *network.config.image_shape], [0, 1])
 
 
-def enliven(network, images):
-    """Makes answers differ and gates say yes and no, as after training.
+def uneven(network):
+    """Gives every batch norm other values for every channel, as training does.
 
-    Batch norms become uneven; those of stem, blocks and answers are then those
-    of the images with everything run (with random ones, nothing of an image is
-    left after many layers). Gates are shifted until half of what they decide
-    about is run.
-
-    Args:
-        network: of `make`; its variables change.
-        images: [B, H, W, 3] float, scaled.
+    As they are made, one behind another undoes what the first scales by, which
+    then has no gradient.
     """
     random = np.random.default_rng(1)
     for variable in network.variables:
@@ -124,13 +117,57 @@ def enliven(network, images):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
         elif "moving_mean" in variable.name or "beta" in variable.name:
             variable.assign(random.normal(0.0, 0.2, variable.shape))
-        elif "score/kernel" in variable.name:
+
+
+def enliven(network, images):
+    """Makes answers differ and gates say yes and no, as after training.
+
+    Batch norms become `uneven`; those of stem, blocks and answers are then those
+    of the images with everything run (with random ones, nothing of an image is
+    left after many layers). Layer gates are shifted until half of what they may
+    skip is run, channel gates likewise.
+
+    Args:
+        network: of `make`; its variables change.
+        images: [B, H, W, 3] float, scaled.
+    """
+    uneven(network)
+    random = np.random.default_rng(2)
+    for variable in network.variables:
+        if "score/kernel" in variable.name:
             variable.assign(random.normal(0.0, 2.0, variable.shape))
     finish.Norms(network, "open").measure([images])
-    if not network.gates:
-        return
-    forward = tf.function(lambda: step.skip_ratio(network(images).decisions))
-    closed = step.skip_ratio(network.all_closed(1))
-    finish.hold_target(
-        network.gates, lambda: 1 - float(forward()),
-        target=1 - float(closed) / 2, tolerance=0.05)
+    forward = tf.function(lambda: network(images).decisions)
+    least = shares_run(network, network.all_closed(1))
+    # Each kind reads what the other leaves.
+    for kind in (0, 1, 0, 1):
+        if gates := _gates(network)[kind]:
+            finish.hold_target(
+                gates, lambda kind=kind: shares_run(network, forward())[kind],
+                target=(1 + least[kind]) / 2, tolerance=0.1)
+
+
+def shares_run(network, decisions):
+    """What layer gates, and channel gates, run of all that they decide about.
+
+    Args:
+        network: `network.Network`.
+        decisions: `deciding.Decisions` of it, or `traces.Traces`.
+
+    Returns:
+        (share, share), each in [0, 1]; None of a kind that it does not have.
+    """
+    layers = [decisions.layers[:, k] for k, block in enumerate(network.blocks)
+              if network.layer_gating.decides(block)]
+    masks = [decisions.masks[k] for k, block in enumerate(network.blocks)
+             if network.channel_gating.decides(block)]
+    return tuple(np.mean([np.mean(values) for values in decided])
+                 if decided else None for decided in (layers, masks))
+
+
+def _gates(network):
+    """(layer gates, channel gates): lists."""
+    return tuple([gate for gate in (shared, *of_blocks.values())
+                  if gate is not None] for shared, of_blocks in (
+        (network.layer_gate, network.layer_gates),
+        (network.recurrent_channel_gate, network.channel_gates)))

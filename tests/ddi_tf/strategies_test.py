@@ -51,6 +51,7 @@ class _Contract(training_case.TrainingCase, parameterized.TestCase):
 
     def assert_learns(self, name, strategy, phase=None):
         net = backbone_cases.make(name, strategy, short=True)
+        backbone_cases.uneven(net)
         with training_case.eagerly():
             self.assert_steps_teach(
                 net, phase or _PHASES.get(strategy, "skip"))
