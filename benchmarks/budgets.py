@@ -100,14 +100,15 @@ def saved(rows):
     """Energy at equal test accuracy of runs trained for either resource.
 
     Each run trained for energy is compared with the straight line between the
-    two runs trained for FLOPs whose accuracies enclose its own; none if it
-    lies outside them.
+    two runs of its strategy, trained for FLOPs, whose accuracies enclose its
+    own; none if it lies outside them.
     """
-    flops = sorted((row["test"]["accuracy"], row["test"]["energy"])
-                   for row in rows if row["resource"] == "flops")
     found = []
     for row in rows:
         accuracy, used = row["test"]["accuracy"], row["test"]["energy"]
+        flops = sorted((other["test"]["accuracy"], other["test"]["energy"])
+                       for other in rows if other["resource"] == "flops"
+                       and other["strategy"] == row["strategy"])
         if row["resource"] != "energy" or len(flops) < 2 or not (
                 flops[0][0] <= accuracy <= flops[-1][0]):
             continue
@@ -118,26 +119,32 @@ def saved(rows):
 
 
 def show(result):
-    """Prints the tables."""
-    table = Table("run", "strategy", "loss", "target", "split", "base", "gated",
-                  "skipped", "MACs", "energy",
-                  title="% right, % of the base network; "
-                  f"energy: {result['energy']}")
-    for row in result["runs"]:
-        for name in ("tune", "test"):
-            cells = [row[name][key] for key in (
-                "base_accuracy", "accuracy", "skip_ratio", "macs", "energy")]
-            table.add_row(row["run"], row["strategy"], row["resource"],
-                          str(row["target"]), name,
-                          *(f"{100 * cell:.1f}" for cell in cells))
+    """Prints a table for each strategy, and what energy runs save."""
     console = Console()
-    console.print(table)
+    console.print(
+        f"% right, % of the base network's costs; energy: {result['energy']}")
+    for name in dict.fromkeys(row["strategy"] for row in result["runs"]):
+        console.print(table(name, [
+            row for row in result["runs"] if row["strategy"] == name]))
     for point in result["at_equal_accuracy"]:
         console.print(
             f"{point['run']}: at {100 * point['accuracy']:.2f}% test accuracy "
             f"it executes {100 * point['energy']:.1f}% of the base network's "
             "energy, networks trained for FLOPs "
             f"{100 * point['energy_of_flops_runs']:.1f}%")
+
+
+def table(title, rows):
+    """`rich` table of `measure`d rows."""
+    made = Table("run", "loss", "target", "split", "base", "gated", "skipped",
+                 "MACs", "energy", title=title)
+    for row in rows:
+        for name in ("tune", "test"):
+            cells = [row[name][key] for key in (
+                "base_accuracy", "accuracy", "skip_ratio", "macs", "energy")]
+            made.add_row(row["run"], row["resource"], str(row["target"]), name,
+                         *(f"{100 * cell:.1f}" for cell in cells))
+    return made
 
 
 if __name__ == "__main__":
