@@ -9,8 +9,11 @@ rename it when it is whole. On its way it is in
     FOLDER/failed        when it could not be decoded, and that was written.
 
 So a crash is seen by what lies in `answering`, and no image is answered twice.
+An image whose name one of these folders has, or the last answer, is renamed with
+its time of change on the way: answers name the file that lies in `done`.
 """
 
+import itertools
 import os
 import pathlib
 
@@ -46,6 +49,7 @@ class Watched(source.Input):
         self._delete, self._every_s, self._warn = delete, every_s, warn
         self._seen = {}         # name -> (mtime_ns, size) at the last look
         self._answered = set()  # names in `answering` that have their answer
+        self._last = None       # name of the last answer
         self._in_trouble = False
         if self._folder.exists() and not self._folder.is_dir():
             raise errors.InputError(
@@ -54,37 +58,40 @@ class Watched(source.Input):
 
     def start(self, after):
         self._answered = {after}
+        self._last = after
 
     def __iter__(self):
         while not self._waiter.stopped:
-            for name in self._look():
+            left, arrived = self._look()
+            for name in itertools.chain(left, map(self._claim, arrived)):
                 if self._waiter.stopped:
                     return
-                item = self._take(name)
-                if item is not None:
+                item = name and self._take(name)
+                if item:
                     yield item
             self._waiter.wait(self._every_s)
 
     def done(self, item):
         self._answered.add(item.name)
+        self._last = item.name
         self._finish(item.name, item.image)
 
     def _look(self):
-        """Names of what can be taken, in order of arrival."""
+        """Names in `answering` to go on with; what arrived, in its order."""
         try:
             seen = dict(self._files(self._folder))
             left = self._left_behind()
         except OSError as error:
             self._trouble(error)
             self._seen = {}
-            return []
+            return [], []
         arrived = sorted((mtime_ns, name)
                          for name, (mtime_ns, size) in seen.items()
                          if self._seen.get(name) == (mtime_ns, size))
         self._seen = seen
         if not arrived and not self._answered:
             self._in_trouble = False
-        return left + [name for _, name in arrived]
+        return left, [name for _, name in arrived]
 
     def _left_behind(self):
         """Names in `answering` without an answer; moves those that have one."""
@@ -116,24 +123,46 @@ class Watched(source.Input):
                 if status.st_size:
                     yield entry.name, (status.st_mtime_ns, status.st_size)
 
-    def _take(self, name):
-        """The `images.Item` of a file, or None if it cannot be had now."""
-        claimed = self._answering / name
+    def _claim(self, name):
+        """Moves a file to `answering`: its name there, None if it cannot be."""
+        file = self._folder / name
         try:
-            if not claimed.exists():
-                self._answering.mkdir(exist_ok=True)
-                os.rename(self._folder / name, claimed)
-                self._answered.discard(name)
+            self._answering.mkdir(exist_ok=True)
+            free = self._free(name, file.stat().st_mtime_ns)
+            os.rename(file, self._answering / free)
         except FileNotFoundError:  # moved on meanwhile
             return None
         except OSError as error:
             self._trouble(error)
             return None
-        if name in self._answered:  # one of this name waits to be moved
-            return None
+        return free
+
+    def _free(self, name, mtime_ns):
+        """`name`, or one made of it that no file of ours has.
+
+        Nor the last answer: after a crash, what lies in `answering` under its
+        name is taken for what was answered.
+        """
+        stem, suffix = os.path.splitext(name)
+        later = f"{stem}-{mtime_ns}"
+        names = itertools.chain(
+            [name, later + suffix],
+            (f"{later}-{number}{suffix}" for number in itertools.count(2)))
+        folders = [self._answering, *map(self._end, (False, True))]
+        return next(
+            name for name in names if name != self._last
+            and not any((folder / name).exists() for folder in folders))
+
+    def _end(self, failed):
+        """The folder in which a file ends."""
+        return self._folder / ("failed" if failed else "done")
+
+    def _take(self, name):
+        """The `images.Item` of a file in `answering`, None if it went away."""
         image = self._decode(name)
         # A file that went away with its folder will be whole when it is back.
-        if isinstance(image, errors.ImageError) and not claimed.exists():
+        if (isinstance(image, errors.ImageError)
+                and not (self._answering / name).exists()):
             return None
         return images.Item(name, image)
 
@@ -148,9 +177,9 @@ class Watched(source.Input):
             if self._delete and not failed:
                 file.unlink()
             else:
-                folder = self._folder / ("failed" if failed else "done")
+                folder = self._end(failed)
                 folder.mkdir(exist_ok=True)
-                os.rename(file, _free(folder / name, file.stat().st_mtime_ns))
+                os.rename(file, folder / name)
             self._answered.discard(name)
             self._in_trouble = False
         except OSError as error:
@@ -163,9 +192,3 @@ class Watched(source.Input):
                        "Waits until it can.")
         self._in_trouble = True
 
-
-def _free(path, mtime_ns):
-    """`path`, or a name beside it if there is one already."""
-    if not path.exists():
-        return path
-    return path.with_name(f"{path.stem}-{mtime_ns}{path.suffix}")

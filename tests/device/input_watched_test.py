@@ -44,10 +44,12 @@ class WatchedTest(command_case.CommandCase):
             source.done(item)
         return names
 
-    def crash(self, *, answered):
+    def crash(self, *, answered, after=None):
         """Takes the first image and never comes to an end with it."""
         with scripted.waits(scripted.Waiter(None)):
             source = watched.Watched(self.watched, SHAPE)
+        if after is not None:
+            source.start(after)
         item = next(iter(source))
         return item.name if answered else None
 
@@ -119,11 +121,22 @@ class ArrivalTest(WatchedTest):
         self.assertFalse((self.watched / "done").exists())
 
     def test_a_name_that_comes_again_is_another_image(self):
-        for mtime_s in (1000, 2000, 3000):
+        names = []
+        for mtime_s in (1000, 2000, 2000, 3000):
             self.save("a.png", mtime_s, mtime_s)
-            self.assertEqual(self.run_(None, after="a.png"), ["a.png"])
-        self.assertEqual(self.files("done"), [
-            "a-2000000000000.png", "a-3000000000000.png", "a.png"])
+            names += self.run_(None)
+        self.assertEqual(names, [
+            "a.png", "a-2000000000000.png", "a-2000000000000-2.png",
+            "a-3000000000000.png"])
+        self.assertEqual(self.files("done"), sorted(names))
+
+    def test_of_deleted_images_two_in_a_row_have_two_names(self):
+        drops = [lambda s=s: self.save("a.png", mtime_s=s)
+                 for s in (1000, 2000, 3000)]
+        waits = [wait for drop in drops for wait in (drop, None)]
+        self.assertEqual(
+            self.run_(*waits, delete=True),
+            ["a.png", "a-2000000000000.png", "a.png"])
 
     def test_an_image_that_somebody_takes_away_is_no_trouble(self):
         self.save("a.png", mtime_s=1000)
@@ -180,8 +193,15 @@ class CrashTest(WatchedTest):
     def test_a_new_image_of_that_name_gets_an_answer(self):
         last = self.crash(answered=True)
         self.save("a.png", 1, mtime_s=3000)
-        self.assertEqual(self.run_(None, after=last), ["b.png", "a.png"])
+        self.assertEqual(self.run_(None, after=last), ["b.png", "a-3000000000000.png"])
         self.assertLen(self.files("done"), 3)
+
+    def test_a_new_image_of_the_last_name_is_not_lost(self):
+        self.assertEqual(self.run_(None), ["a.png", "b.png"])
+        self.save("b.png", 1, mtime_s=3000)
+        self.crash(answered=False, after="b.png")
+        self.assertEqual(self.run_(None, after="b.png"),
+                         ["b-3000000000000.png"])
 
     def test_a_broken_image_with_an_answer_is_moved_to_failed(self):
         (self.watched / "a.png").write_bytes(b"broken")
