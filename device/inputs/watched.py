@@ -63,12 +63,13 @@ class Watched(source.Input):
     def __iter__(self):
         while not self._waiter.stopped:
             left, arrived = self._look()
-            for name in itertools.chain(left, map(self._claim, arrived)):
-                if self._waiter.stopped:
-                    return
-                item = name and self._take(name)
-                if item:
-                    yield item
+            for take, names in ((self._take, left), (self._claim, arrived)):
+                for name in names:
+                    if self._waiter.stopped:
+                        return
+                    item = take(name)
+                    if item is not None:
+                        yield item
             self._waiter.wait(self._every_s)
 
     def done(self, item):
@@ -124,34 +125,28 @@ class Watched(source.Input):
                     yield entry.name, (status.st_mtime_ns, status.st_size)
 
     def _claim(self, name):
-        """Moves a file to `answering`: its name there, None if it cannot be."""
+        """Moves a file to `answering`, and is `_take`; None if it cannot be."""
         file = self._folder / name
         try:
             self._answering.mkdir(exist_ok=True)
-            free = self._free(name, file.stat().st_mtime_ns)
+            free = _free(name, file.stat().st_mtime_ns, self._is_used)
             os.rename(file, self._answering / free)
         except FileNotFoundError:  # moved on meanwhile
             return None
         except OSError as error:
             self._trouble(error)
             return None
-        return free
+        return self._take(free)
 
-    def _free(self, name, mtime_ns):
-        """`name`, or one made of it that no file of ours has.
+    def _is_used(self, name):
+        """Whether a file of ours has this name, or the last answer.
 
-        Nor the last answer: after a crash, what lies in `answering` under its
-        name is taken for what was answered.
+        After a crash, what lies in `answering` under the name of the last
+        answer is taken for what was answered.
         """
-        stem, suffix = os.path.splitext(name)
-        later = f"{stem}-{mtime_ns}"
-        names = itertools.chain(
-            [name, later + suffix],
-            (f"{later}-{number}{suffix}" for number in itertools.count(2)))
-        folders = [self._answering, *map(self._end, (False, True))]
-        return next(
-            name for name in names if name != self._last
-            and not any((folder / name).exists() for folder in folders))
+        folders = (self._answering, self._end(False), self._end(True))
+        return name == self._last or any(
+            (folder / name).exists() for folder in folders)
 
     def _end(self, failed):
         """The folder in which a file ends."""
@@ -179,7 +174,9 @@ class Watched(source.Input):
             else:
                 folder = self._end(failed)
                 folder.mkdir(exist_ok=True)
-                os.rename(file, folder / name)
+                os.rename(file, folder / _free(
+                    name, file.stat().st_mtime_ns,
+                    lambda name: (folder / name).exists()))
             self._answered.discard(name)
             self._in_trouble = False
         except OSError as error:
@@ -192,3 +189,12 @@ class Watched(source.Input):
                        "Waits until it can.")
         self._in_trouble = True
 
+
+def _free(name, mtime_ns, is_used):
+    """`name`, or one made of it and of a time, that is not used."""
+    stem, suffix = os.path.splitext(name)
+    later = f"{stem}-{mtime_ns}"
+    names = itertools.chain(
+        [name, later + suffix],
+        (f"{later}-{number}{suffix}" for number in itertools.count(2)))
+    return next(itertools.filterfalse(is_used, names))

@@ -138,6 +138,17 @@ class ArrivalTest(WatchedTest):
             self.run_(*waits, delete=True),
             ["a.png", "a-2000000000000.png", "a.png"])
 
+    def test_what_was_not_begun_when_it_stopped_stays_where_it_is(self):
+        self.save("a.png", mtime_s=1000)
+        self.save("b.png", mtime_s=2000)
+        with scripted.waits(scripted.Waiter(None)):
+            source = watched.Watched(self.watched, SHAPE)
+        for item in source:
+            source.stop()
+            source.done(item)
+        self.assertEqual(self.files("done"), ["a.png"])
+        self.assertEqual(self.files(), ["b.png"])
+
     def test_an_image_that_somebody_takes_away_is_no_trouble(self):
         self.save("a.png", mtime_s=1000)
         self.save("b.png", mtime_s=2000)
@@ -193,7 +204,8 @@ class CrashTest(WatchedTest):
     def test_a_new_image_of_that_name_gets_an_answer(self):
         last = self.crash(answered=True)
         self.save("a.png", 1, mtime_s=3000)
-        self.assertEqual(self.run_(None, after=last), ["b.png", "a-3000000000000.png"])
+        self.assertEqual(self.run_(None, after=last),
+                         ["b.png", "a-3000000000000.png"])
         self.assertLen(self.files("done"), 3)
 
     def test_a_new_image_of_the_last_name_is_not_lost(self):
@@ -202,6 +214,16 @@ class CrashTest(WatchedTest):
         self.crash(answered=False, after="b.png")
         self.assertEqual(self.run_(None, after="b.png"),
                          ["b-3000000000000.png"])
+
+    def test_a_file_that_came_to_done_meanwhile_is_kept(self):
+        self.crash(answered=False)
+        (self.watched / "done").mkdir()
+        (self.watched / "done" / "a.png").write_bytes(b"another")
+        self.assertEqual(self.run_(None), ["a.png", "b.png"])
+        self.assertEqual(self.files("done"),
+                         ["a-1000000000000.png", "a.png", "b.png"])
+        self.assertEqual((self.watched / "done" / "a.png").read_bytes(),
+                         b"another")
 
     def test_a_broken_image_with_an_answer_is_moved_to_failed(self):
         (self.watched / "a.png").write_bytes(b"broken")
