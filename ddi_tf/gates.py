@@ -83,10 +83,10 @@ def draw_thresholds(shape, noise, seed, step):
     return 0.5 + np.float32(noise) * (uniform - np.float32(0.5))
 
 
-def score(units, name="score"):
+def score(units, name="score", activation="sigmoid"):
     """The layer of a gate that gives its probabilities: dense -> sigmoid."""
     return tf_keras.layers.Dense(
-        units, activation="sigmoid", bias_initializer=_OPEN_BIAS, name=name)
+        units, activation=activation, bias_initializer=_OPEN_BIAS, name=name)
 
 
 def keep_first(score, x):

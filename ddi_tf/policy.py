@@ -4,9 +4,10 @@ SkipNet's hybrid learning (arXiv:1711.09485, Section 3.3): a gate opens with the
 probability that it gives, the weights learn from the answer as ever, and the
 gates by the score function,
 
-    grad mean_b (L_b + alpha E_b - baseline) log p(decisions of image b)
+    grad mean_b (L_b + alpha E_b - baseline_b) log p(decisions of image b)
 
-with the batch's mean as the baseline (Williams 1992).
+with what the image's likeliest decisions lead to as its baseline (Rennie et al.
+2017, arXiv:1612.00563) and the batch's mean as that of the differences.
 """
 
 import tensorflow as tf
@@ -40,8 +41,8 @@ def loss(probabilities, decisions, penalties):
 
     Args:
         probabilities, decisions: as for `log_likelihood`.
-        penalties: [B] float, what each image's decisions led to; less is
-            better, no gradient goes into them.
+        penalties: [B] float, what each image's decisions led to, less what its
+            likeliest ones do; less is better, no gradient goes into them.
     """
     advantages = tf.stop_gradient(penalties - tf.reduce_mean(penalties))
     hard = tf.nest.map_structure(tf.stop_gradient, decisions)

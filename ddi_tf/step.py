@@ -72,12 +72,16 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
                       sampled=phase.sampled)
     answered, of_labels = answer_losses(
         outputs, teacher and teacher.base(images), labels, schedule)
-    full_path = costs.full_path(
-        prices, costs.spent(prices, outputs.decisions))
-    cost = losses.resource(full_path, prices.base)
+    cost = losses.resource(_full_path(prices, outputs), prices.base)
     share = 1 / schedule.accumulate
-    steering.update(
-        tf.stop_gradient(cost), skip_ratio(outputs.decisions), share)
+    # What was drawn costs less or more than what a device will decide, and a
+    # policy is judged by that too: the likeliest decisions.
+    decided = outputs if not phase.sampled else network(
+        images, with_exits=False,
+        thresholds=tf.where(thresholds > 0, 0.5, 0.0))
+    steering.update(tf.stop_gradient(
+        losses.resource(_full_path(prices, decided), prices.base)),
+        skip_ratio(decided.decisions), share)
     terms = {"accuracy_loss": losses.with_exits(answered, of_labels)}
     if phase.priced:
         # Eq. 4 adds up the losses of all answers; the price of work keeps its
@@ -85,18 +89,30 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         weight = len(answered) * steering.weight(target, share)
         terms["resource_loss"] = weight * cost
         if phase.sampled:
-            wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.cast(labels, tf.int32), outputs.logits)
+            worse = (_penalties(outputs, labels, prices, weight)
+                     - _penalties(decided, labels, prices, weight))
             terms["policy_loss"] = policy.loss(
                 _chances(network, outputs.probabilities, thresholds),
-                outputs.decisions,
-                wrong + weight * tf.cast(full_path / prices.base, tf.float32))
+                outputs.decisions, worse)
     if phase.gates and not phase.priced:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
                    "cost": steering.cost + 0.0,
                    "alpha": steering.alpha + 0.0,
                    "skip_ratio": steering.skip_ratio + 0.0}
+
+
+def _full_path(prices, outputs):
+    """[B]: what each image's decisions cost, up to the head."""
+    return costs.full_path(prices, costs.spent(prices, outputs.decisions))
+
+
+def _penalties(outputs, labels, prices, weight):
+    """[B] float32: what each image's wrong answer and work cost."""
+    wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.cast(labels, tf.int32), outputs.logits)
+    return wrong + weight * tf.cast(
+        _full_path(prices, outputs) / prices.base, tf.float32)
 
 
 def _chances(network, probabilities, thresholds):

@@ -4,14 +4,13 @@ Wu et al. 2018, "BlockDrop: Dynamic Inference Paths in Residual Networks"
 (arXiv:1711.08393), Section 3; https://github.com/Tushar-N/blockdrop. The
 policy is drawn and learns by REINFORCE (`policy`), first about the last blocks
 only and with the other weights as they are (`phases`: the skip phase), then
-together with them (the reinforce phase). Where we differ:
-
-* a wrong answer costs its cross-entropy and work costs its share of the base
-  network's, weighed so that the target cost is reached: theirs are rewards of
-  -gamma and of 1 minus the squared share of blocks;
-* the baseline is the batch's mean, not what the likeliest decisions get.
+together with them (the reinforce phase). Where we differ: a wrong answer costs
+its cross-entropy and work costs its share of the base network's, weighed so that
+the target cost is reached; theirs are rewards of -gamma and of 1 minus the
+squared share of blocks.
 """
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -42,6 +41,28 @@ class _PolicyBackbone(NamedTuple):
     mask_site: str = "inner"
 
 
+def bounded(score):
+    """Scores -> probabilities in [1 - BOUND, BOUND].
+
+    A score at its bound still learns to come back: theirs, `(1 - BOUND) +
+    (2 BOUND - 1) sigmoid(score)`, lose their gradient there (ResNet14, CIFAR-10:
+    all blocks of all images, whatever work cost, until one closed for all).
+    """
+    return tf.sigmoid(_within(score))
+
+
+@tf.custom_gradient
+def _within(score):
+    limit = math.log(BOUND / (1 - BOUND))
+
+    def gradient(upstream):
+        # Descent goes against it: outward where their signs differ.
+        learns = (tf.abs(score) < limit) | (upstream * score > 0)
+        return tf.where(learns, upstream, 0.0)
+
+    return tf.clip_by_value(score, -limit, limit), gradient
+
+
 class Policy(tf_keras.layers.Layer):
     """A small ResNet -> pool -> dense -> sigmoid, bounded.
 
@@ -56,7 +77,7 @@ class Policy(tf_keras.layers.Layer):
         backbone = resnet.build(_PolicyBackbone(self.image_shape))
         self.stem, self.blocks = backbone.stem, backbone.blocks
         self._stem_work = backbone.stem_work
-        self.score = gates.score(decisions)
+        self.score = gates.score(decisions, activation=bounded)
 
     @property
     def biases(self):
@@ -71,8 +92,7 @@ class Policy(tf_keras.layers.Layer):
         x = self.stem(images, training)
         for block in self.blocks:
             x = block(x, training=training)
-        chances = self.score(tf.reduce_mean(x, axis=[1, 2]))
-        return (1 - BOUND) + (2 * BOUND - 1) * chances
+        return self.score(tf.reduce_mean(x, axis=[1, 2]))
 
     @property
     def work(self):

@@ -1,6 +1,7 @@
 """Tests of the policy network: what it decides, costs and learns from."""
 
 import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -47,6 +48,15 @@ class PolicyTest(tf.test.TestCase):
             policy.score.bias.assign([bias] * 5)
             self.assertAllClose(
                 policy(_images(3)), tf.fill([3, 5], expected))
+
+    def test_scores_at_a_bound_learn_to_come_back_alone(self):
+        scores = tf.Variable([-9.0, -9.0, 1.0, 9.0, 9.0])
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(
+                blockdrop.bounded(scores) * [1.0, -1.0, 1.0, 1.0, -1.0])
+        inside = math.exp(-1) / (1 + math.exp(-1))**2
+        self.assertAllClose(tape.gradient(value, scores), [
+            0.0, -0.95 * 0.05, inside, 0.95 * 0.05, 0.0])
 
     def test_it_opens_what_an_unbounded_one_would(self):
         policy = blockdrop.Policy((16, 16, 3), 4)
@@ -119,6 +129,19 @@ class LearningTest(tf.test.TestCase):
         bias, _ = self._gradients(_ALONE, tf.constant(drawn))
         self.assertAllEqual(bias[:2], [0, 0])
         self.assertGreater(abs(float(bias[2])), 0)
+
+    def test_what_is_steered_is_what_a_device_will_decide(self):
+        steered = steering.Steering(1.0)
+        bias = self.net.policy.score.bias
+        self.addCleanup(bias.assign, bias.numpy())
+        bias.assign([9.0] * 3)  # every block runs, likeliest
+        step.loss_terms(
+            self.net, _ALONE, _SCHEDULE, self.net.costs, _images(8),
+            tf.range(8), steered, tf.constant(0.5), tf.fill([8, 6], 0.99))
+        prices = self.net.costs
+        cost = prices.everything / prices.base
+        self.assertAllClose(steered.cost, 0.95 + 0.05 * cost)
+        self.assertAllClose(steered.skip_ratio, 0.95)
 
     def test_all_variables_of_the_policy_learn(self):
         with tf.GradientTape() as tape:
