@@ -23,6 +23,8 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from ddi_tf import run_folder
+from ddi_tf import run_summary
 from ddi_tf import trace_files
 
 _RUNS = flags.DEFINE_list(
@@ -39,7 +41,7 @@ def main(argv):
     quiet.tensorflow_logs()
     recorded = [load(path) for path in _RUNS.value]
     base = load(_BASE.value) if _BASE.value else None
-    rows = [measure(pathlib.Path(path).name, splits, base or splits)
+    rows = [measure(path, splits, base or splits)
             for path, splits in zip(_RUNS.value, recorded)]
     sources = {splits["test"].about.resources["energy"]["source"]
                for splits in recorded}
@@ -57,20 +59,22 @@ def load(path):
             for split in ("tune", "test")}
 
 
-def measure(name, splits, bases):
+def measure(path, splits, bases):
     """Accuracies and shares of one run, as a dict for JSON.
 
     Args:
-        name: of the run.
+        path: the run's folder.
         splits: its `load`.
         bases: `load` of the run whose base network it is compared with.
     """
-    about = splits["test"].about
+    about, folder = splits["test"].about, run_folder.RunFolder(path)
+    asked = run_summary.target(folder.settings, folder.metrics)
     return {
-        "run": name, "commit": about.commit, "seed": about.seed,
+        "run": pathlib.Path(path).name,
+        "commit": about.commit, "seed": about.seed,
         "strategy": strategy(about.settings["network"]),
         "resource": about.settings["resource"]["name"],
-        "target": about.settings["schedule"]["target_cost"],
+        "target": asked and asked["cost"],
         **{split: {
             "base_accuracy": bases[split].base_accuracy,
             "accuracy": float(recorded.traces.accuracy[-1]),
@@ -142,7 +146,8 @@ def table(title, rows):
         for name in ("tune", "test"):
             cells = [row[name][key] for key in (
                 "base_accuracy", "accuracy", "skip_ratio", "macs", "energy")]
-            made.add_row(row["run"], row["resource"], str(row["target"]), name,
+            made.add_row(row["run"], row["resource"],
+                         str(row["target"] or "none"), name,
                          *(f"{100 * cell:.1f}" for cell in cells))
     return made
 

@@ -33,7 +33,7 @@ def values(folder, network):
                  "classes": len(settings["data"]["label_names"])},
         "phases": _phases(records),
         "seconds": round(sum(line["seconds"] for line in records), 2),
-        "target": _target(settings, records),
+        "target": target(settings, records),
         "tune": {"base_accuracy": _base_accuracy(folder),
                  "gated": _gated(records)},
         "operating_points": [
@@ -89,8 +89,12 @@ def _of(tune):
     return {name: tune.get(name) for name in ("accuracy", "skip_ratio", "cost")}
 
 
-def _target(settings, records):
-    """What was asked of the executed cost and what came; None if nothing."""
+def target(settings, records):
+    """What was asked of the executed cost and what came; None if nothing.
+
+    Args:
+        settings, records: `settings` and `metrics` of a `run_folder.RunFolder`.
+    """
     if not any("resource_loss" in line.get("train", {}) for line in records):
         return None
     asked = settings["schedule"]["target_cost"]
