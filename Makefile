@@ -12,6 +12,7 @@ TRAIN := $(VENV)/train
 LITERT := $(VENV)/litert
 TFLITE := $(VENV)/tflite-runtime
 PIP := -m pip install --quiet --disable-pip-version-check
+FAST_TESTS := -m pytest -m "not slow" -n 2 --dist loadfile
 
 # bookworm has Python 3.11, trixie 3.13, as Raspberry Pi OS of that name has.
 DEBIAN ?= bookworm
@@ -32,13 +33,13 @@ demo: $(TRAIN)/installed
 	$(TRAIN)/bin/python -m ddi_tf.report --runs=runs/demo --output=runs/demo/report.html
 
 test: $(TRAIN)/installed $(LITERT)/installed $(if $(PYTHON311),$(TFLITE)/installed)
-	@echo "--- everything, with TensorFlow and LiteRT"
-	$(TRAIN)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
+	@echo "--- training and converters, with TensorFlow and LiteRT"
+	$(TRAIN)/bin/python $(FAST_TESTS) --ignore=tests/device
 	@echo "--- the device package without TensorFlow, with LiteRT"
-	$(LITERT)/bin/python -m pytest tests/device
+	$(LITERT)/bin/python $(FAST_TESTS) tests/device
 ifneq ($(PYTHON311),)
 	@echo "--- the device package without TensorFlow, with tflite-runtime"
-	$(TFLITE)/bin/python -m pytest tests/device
+	$(TFLITE)/bin/python $(FAST_TESTS) tests/device
 else
 	@echo "--- tflite-runtime has no wheel for this Python: give PYTHON311="
 	@exit 1
@@ -49,8 +50,7 @@ test-slow: $(TRAIN)/installed
 
 test-aarch64: $(AARCH64)/installed
 	tests/aarch64/board.sh $(AARCH64)/root $(QEMU_CPU)
-	QEMU_CPU=$(QEMU_CPU) $(AARCH64)/bin/python -m pytest tests/device \
-		-m "not slow" -n 2 --dist loadfile
+	QEMU_CPU=$(QEMU_CPU) $(AARCH64)/bin/python $(FAST_TESTS) tests/device
 
 check-wheels: $(VENV)/aarch64-bookworm/installed $(VENV)/aarch64-trixie/installed
 	for release in bookworm trixie; do \
