@@ -24,6 +24,7 @@ from ddi_tf import steering
 from ddi_tf import thresholds
 from ddi_tf import trace_files
 from ddi_tf import tracing
+from ddi_tf import units
 from ddi_tf.zoo import checks
 from ddi_tf.zoo import entry as entry_lib
 from ddi_tf.zoo import listing
@@ -175,7 +176,8 @@ class PackTest(_ZooTest):
         self.assertEqual(device[name]["images"], 24)
         page = self.entry.text("card.md")
         for text in ("seed 0, on two cores", "Knows nothing.", "Horowitz",
-                     "MFLOPs", f"| {100 * outcome.correct.mean():.2f}% |"):
+                     "MFLOPs", f"| {100 * outcome.correct.mean():.2f}% |",
+                     units.in_words(1e9 * device[name]["mean_energy_mj"], "pJ")):
             self.assertIn(text, page)
 
     def test_entry_that_exists_is_left_alone(self):
