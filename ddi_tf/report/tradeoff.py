@@ -74,21 +74,29 @@ def figures(groups):
     least = lines.zoomed(ours, _ZOOM)
     if least is not None and any(
             np.sum(one.y >= least) >= _LINE for one in ours):
+        limits = _close_up(ours, least)
         found.append(_figure(
             "accuracy_flops_close", "The same, close up",
             f"The upper end of our lines: what lies within {_ZOOM} percentage "
-            "points of the best of them.", groups, series,
-            lambda axes: _close_up(axes, ours, least)))
+            "points of the best of them.", groups,
+            [one for one in series if _is_within(one, *limits)],
+            lambda axes: axes.set(xlim=limits[0], ylim=limits[1])))
     return found
 
 
-def _close_up(axes, series, least):
-    """Shows what of `lines.Series` lies at or above `least`."""
+def _close_up(series, least):
+    """Limits (x, y) of what of `lines.Series` lies at or above `least`."""
     x = np.concatenate([one.x[one.y >= least] for one in series])
     y = np.concatenate([one.high for one in series])
     across = _MARGIN * np.ptp(x)
-    axes.set_xlim(x.min() - across, x.max() + across)
-    axes.set_ylim(least, y.max() + _MARGIN * (y.max() - least))
+    return ((x.min() - across, x.max() + across),
+            (least, y.max() + _MARGIN * (y.max() - least)))
+
+
+def _is_within(series, across, upwards):
+    """Whether any point of it lies within limits."""
+    return np.any((across[0] <= series.x) & (series.x <= across[1])
+                  & (upwards[0] <= series.y) & (series.y <= upwards[1]))
 
 
 def _figure(key, title, caption, groups, series, painter=lambda axes: None):
