@@ -229,6 +229,16 @@ class LinesTest(tf.test.TestCase):
             [lines.over_seeds("", [1, 2], [85, 90], look)], 4))
 
 
+    def test_close_up_leaves_out_what_does_not_reach_into_it(self):
+        one = lambda x, y: lines.over_seeds("", x, y, style.look(0))
+        limits = tradeoff._close_up([one([1, 2, 3], [50, 88, 90])], 86)
+        self.assertAllClose(limits, ((1.94, 3.06), (86, 90.24)))
+        within = lambda x, y: tradeoff._is_within(one([x], [y]), *limits)
+        self.assertTrue(within(2.5, 89))
+        self.assertFalse(within(9, 89))
+        self.assertFalse(within(2.5, 85))
+
+
 class WordingTest(tf.test.TestCase):
 
     def test_numbers(self):
