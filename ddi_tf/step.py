@@ -72,15 +72,18 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
                       sampled=phase.sampled)
     answered, of_labels = answer_losses(
         outputs, teacher and teacher.base(images), labels, schedule)
-    cost = losses.resource(_full_path(prices, outputs), prices.base)
+    full_path = _full_path(prices, outputs)
+    cost = losses.resource(full_path, prices.base)
     share = 1 / schedule.accumulate
-    # What was drawn costs less or more than what a device will decide, and a
-    # policy is judged by that too: the likeliest decisions.
-    decided = outputs if not phase.sampled else network(
-        images, with_exits=False,
-        thresholds=tf.where(thresholds > 0, 0.5, 0.0))
-    steering.update(tf.stop_gradient(
-        losses.resource(_full_path(prices, decided), prices.base)),
+    decided, decided_path = outputs, full_path
+    if phase.sampled:
+        # What was drawn costs less or more than what a device will decide, and
+        # a policy is judged by that too: the likeliest decisions.
+        decided = network(images, with_exits=False,
+                          thresholds=tf.where(thresholds > 0, 0.5, 0.0))
+        decided_path = _full_path(prices, decided)
+    steering.update(
+        tf.stop_gradient(losses.resource(decided_path, prices.base)),
         skip_ratio(decided.decisions), share)
     terms = {"accuracy_loss": losses.with_exits(answered, of_labels)}
     if phase.priced:
@@ -89,11 +92,13 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         weight = len(answered) * steering.weight(target, share)
         terms["resource_loss"] = weight * cost
         if phase.sampled:
-            worse = (_penalties(outputs, labels, prices, weight)
-                     - _penalties(decided, labels, prices, weight))
+            drawn, likeliest = (
+                _penalties(found.logits, labels, path / prices.base, weight)
+                for found, path in (
+                    (outputs, full_path), (decided, decided_path)))
             terms["policy_loss"] = policy.loss(
                 _chances(network, outputs.probabilities, thresholds),
-                outputs.decisions, worse)
+                outputs.decisions, drawn - likeliest)
     if phase.gates and not phase.priced:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
     return terms, {"accuracy": _accuracy(outputs.logits, labels),
@@ -107,12 +112,11 @@ def _full_path(prices, outputs):
     return costs.full_path(prices, costs.spent(prices, outputs.decisions))
 
 
-def _penalties(outputs, labels, prices, weight):
-    """[B] float32: what each image's wrong answer and work cost."""
+def _penalties(logits, labels, work, weight):
+    """[B] float32: what each image's wrong answer and its work cost."""
     wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.cast(labels, tf.int32), outputs.logits)
-    return wrong + weight * tf.cast(
-        _full_path(prices, outputs) / prices.base, tf.float32)
+        tf.cast(labels, tf.int32), logits)
+    return wrong + weight * tf.cast(work, tf.float32)
 
 
 def _chances(network, probabilities, thresholds):
