@@ -28,6 +28,7 @@ from ddi_tf import data_flags
 from ddi_tf import deciding
 from ddi_tf import errors
 from ddi_tf import run_folder
+from ddi_tf import thresholds
 from ddi_tf import traces
 
 _RUNS = flags.DEFINE_list(
@@ -36,8 +37,6 @@ _SPLIT = flags.DEFINE_enum("split", "test", data.SPLITS, "Images to answer.")
 _SEEDS = flags.DEFINE_integer(
     "seeds", 3, "How often other images are drawn.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
-
-_BATCH_SIZE = 500
 
 
 def main(argv):
@@ -77,64 +76,48 @@ def measure(path, split_name, seeds, progress):
         raise errors.ConfigError(
             f"{path} decides nothing by gates; give --runs of networks with "
             "--model_strategy=gates and gates for layers, channels or both.")
-    count = len(split.labels)
     name = pathlib.Path(path).name
-    task = progress.add_task(name, total=count * (seeds + 2))
-    seen = lambda images: progress.advance(task, images)
-    own = traces.Tracer(network, dataset.scaling).collect(split, seen)
-    answer = answering(network, dataset.scaling, split, seen)
+    task = progress.add_task(name, total=len(split.labels) * (seeds + 2))
+    tracer = traces.Tracer(network, dataset.scaling)
+
+    def answered(decisions=None):
+        found = tracer.collect(
+            split, lambda images: progress.advance(task, images), decisions)
+        return found, outcome(found, network)
+
+    own, own_outcome = answered()
     decisions = deciding.Decisions(own.layers, own.masks)
-    others = [answer(tf.nest.map_structure(
-        lambda said, order=np.random.default_rng(seed).permutation(count):
-        said[order], decisions)) for seed in range(seeds)]
-    commonest = answer(tf.nest.map_structure(
-        lambda said: np.broadcast_to(said.mean(axis=0) >= 0.5, said.shape),
-        decisions))
-    return {"run": name, "commit": folder.settings["commit"], "images": count,
-            "own": {"accuracy": float(own.accuracy[-1]),
-                    "cost": share(network, own.spent)},
+    others = [answered(of_others(decisions, seed))[1] for seed in range(seeds)]
+    return {"run": name, "commit": folder.settings["commit"],
+            "images": len(split.labels), "own": own_outcome,
             "of_another_image": {
-                "accuracy": [accuracy for accuracy, _ in others],
-                "cost": others[0][1]},
-            "commonest": dict(zip(("accuracy", "cost"), commonest)),
+                "accuracy": [other["accuracy"] for other in others],
+                "cost": others[0]["cost"]},
+            "commonest": answered(commonest(decisions))[1],
             "uncommon_decisions": uncommon(network, decisions)}
 
 
-def answering(network, scaling, split, on_batch):
-    """A function of `deciding.Decisions` [N, ...] -> (accuracy, mean cost).
-
-    Args:
-        network: `network.Network`.
-        scaling: `data.Scaling`.
-        split: `data.Split` of N images.
-        on_batch: called with the number of images done in each batch.
-    """
-    @tf.function(reduce_retracing=True)
-    def forward(images, decisions):
-        outputs = network(data.normalize(images, scaling), with_exits=False,
-                          decisions=decisions)
-        return tf.argmax(outputs.logits, axis=1), outputs.spent
-
-    def answer(decisions):
-        right, spent = [], []
-        for start in range(0, len(split.labels), _BATCH_SIZE):
-            part = slice(start, start + _BATCH_SIZE)
-            predicted, cost = forward(
-                split.images[part], tf.nest.map_structure(
-                    lambda said, part=part: tf.constant(
-                        said[part], tf.float32), decisions))
-            right.append(predicted.numpy() == split.labels[part])
-            spent.append(cost.numpy())
-            on_batch(len(right[-1]))
-        return (float(np.mean(np.concatenate(right))),
-                share(network, np.concatenate(spent)))
-    return answer
+def outcome(found, network):
+    """Accuracy, and mean share of the base network's MACs, with exits off."""
+    cost = found.macs(network.costs)
+    taken = thresholds.apply(found, cost, [None] * len(network.exits))
+    return {"accuracy": float(taken.correct.mean()),
+            "cost": float(taken.cost.mean() / cost.base)}
 
 
-def share(network, spent):
-    """Mean cost of the full path as a share of the base network's."""
-    table = network.costs
-    return float(np.mean(spent[:, -1] + table.head) / table.base)
+def of_others(decisions, seed):
+    """Every image's decisions given to the next one on a drawn round."""
+    ring = np.random.default_rng(seed).permutation(len(decisions.layers))
+    giver = np.empty_like(ring)
+    giver[ring] = np.roll(ring, 1)
+    return tf.nest.map_structure(lambda said: said[giver], decisions)
+
+
+def commonest(decisions):
+    """What each gate says for most images, for all of them."""
+    return tf.nest.map_structure(
+        lambda said: np.broadcast_to(said.mean(axis=0) >= 0.5, said.shape),
+        decisions)
 
 
 def uncommon(network, decisions):

@@ -74,10 +74,10 @@ class Tracer:
         self.costs = network.costs
 
         @tf.function(reduce_retracing=True)
-        def forward(images, rounding):
+        def forward(images, rounding, decisions):
             del rounding  # a network that rounds is another function
-            decisions = (network.all_open(tf.shape(images)[0])
-                         if all_open else None)
+            if all_open:
+                decisions = network.all_open(tf.shape(images)[0])
             outputs = network(data.normalize(images, scaling),
                               decisions=decisions)
             logits = tf.stack([*outputs.exit_logits, outputs.logits], axis=1)
@@ -86,19 +86,25 @@ class Tracer:
 
         self._network, self._forward = network, forward
 
-    def collect(self, split, on_batch=lambda images: None):
+    def collect(self, split, on_batch=lambda images: None, decisions=None):
         """`Traces` of a `data.Split`.
 
         Args:
-            split: the images and labels.
+            split: the N images and labels.
             on_batch: called with the number of images done in each batch.
+            decisions: `deciding.Decisions` of arrays [N, ...] to take in place
+                of what the gates say; None: what they say.
         """
         parts = []
         for start in range(0, len(split.images), _BATCH_SIZE):
-            images = split.images[start:start + _BATCH_SIZE]
+            batch = slice(start, start + _BATCH_SIZE)
+            images = split.images[batch]
             parts.append(tf.nest.map_structure(
                 lambda tensor: tensor.numpy(), self._forward(
-                    images, self._network.rounds)))
+                    images, self._network.rounds,
+                    decisions and tf.nest.map_structure(
+                        lambda said, batch=batch: tf.constant(
+                            said[batch], tf.float32), decisions))))
             on_batch(len(images))
         logits, entropies, spent, layers, masks = tf.nest.map_structure(
             lambda *arrays: np.concatenate(arrays), *parts)

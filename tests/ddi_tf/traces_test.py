@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from ddi_tf import data
+from ddi_tf import deciding
 from ddi_tf import exits
 from ddi_tf import network
 from ddi_tf import traces
@@ -88,6 +89,20 @@ class TracerTest(tf.test.TestCase):
     def test_predictions_are_the_likeliest_classes(self):
         self.assertAllEqual(
             self.traces.predictions, self.traces.logits.argmax(axis=2))
+
+    def test_decisions_of_another_image_are_taken_as_given(self):
+        tracer = traces.Tracer(self.network, _SCALING)
+        given = deciding.Decisions(*tf.nest.map_structure(
+            lambda said: said[::-1],
+            (self.traces.layers, self.traces.masks)))
+        with mock.patch.object(traces, "_BATCH_SIZE", 4):
+            found = tracer.collect(self.split, decisions=given)
+            tf.nest.map_structure(
+                self.assertAllEqual, (found.layers, found.masks), tuple(given))
+            self.assertAllEqual(found.spent, self.traces.spent[::-1])
+            tf.nest.map_structure(
+                self.assertAllEqual, tuple(tracer.collect(self.split)),
+                tuple(self.traces))
 
     def test_all_open_runs_everything(self):
         opened = traces.Tracer(
