@@ -228,7 +228,6 @@ class LinesTest(tf.test.TestCase):
         self.assertIsNone(lines.zoomed(
             [lines.over_seeds("", [1, 2], [85, 90], look)], 4))
 
-
     def test_close_up_leaves_out_what_does_not_reach_into_it(self):
         one = lambda x, y: lines.over_seeds("", x, y, style.look(0))
         limits = tradeoff._close_up([one([1, 2, 3], [50, 88, 90])], 86)

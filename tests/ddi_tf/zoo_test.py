@@ -177,7 +177,7 @@ class PackTest(_ZooTest):
         page = self.entry.text("card.md")
         for text in ("seed 0, on two cores", "Knows nothing.", "Horowitz",
                      "MFLOPs", f"| {100 * outcome.correct.mean():.2f}% |",
-                     units.in_words(1e9 * device[name]["mean_energy_mj"], "pJ")):
+                     units.in_words(device[name]["mean_energy_mj"], "mJ")):
             self.assertIn(text, page)
 
     def test_entry_that_exists_is_left_alone(self):
