@@ -35,11 +35,15 @@ class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
         return super().add_weight(**kwargs)
 
 
-def _batch_norm(**kwargs):
+def _batch_norm(channels, policy):
     """Of the batch: where there are replicas, of the global one (slower)."""
     alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    # A CPU's bfloat16 kernel is five times as slow where channels do not fill
+    # its vectors of 16: more than float32's with casts around it.
     return (tf_keras.layers.BatchNormalization if alone
-            else _GlobalBatchNorm)(**kwargs)
+            else _GlobalBatchNorm)(
+                momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
+                dtype="float32" if channels % 16 else policy, name="norm")
 
 
 class _Convolution(tf_keras.layers.Layer):
@@ -75,8 +79,7 @@ class _Convolution(tf_keras.layers.Layer):
             kernel_size=kernel_size, strides=stride, padding="same",
             use_bias=False, name="conv")
         self.norm = _batch_norm(
-            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
-            name="norm") if norm else None
+            filters, self.dtype_policy) if norm else None
 
     def call(self, x, training=False):
         if quantization.rounds(self.range):
@@ -84,7 +87,7 @@ class _Convolution(tf_keras.layers.Layer):
         else:
             x = self.conv(x)
         if self.norm is not None:
-            x = self.norm(x, training=training)
+            x = tf.cast(self.norm(x, training=training), self.compute_dtype)
         return self._activated(x)
 
     def narrow(self, x, inputs=None, outputs=None):
@@ -172,8 +175,11 @@ class DepthwiseConvBN(_Convolution):
     kernel_name = "depthwise_kernel"
 
     def _make(self, **settings):
+        # With a stride, the gradient in bfloat16 takes five times as long on a
+        # CPU as in float32, casts counted.
+        dtype = "float32" if self.stride > 1 else None
         return tf_keras.layers.DepthwiseConv2D(
-            depthwise_initializer="he_normal", **settings)
+            depthwise_initializer="he_normal", dtype=dtype, **settings)
 
     def _convolved(self, x, kernel):
         return tf.nn.depthwise_conv2d(
@@ -217,14 +223,15 @@ class NormReLU(tf_keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.range = None
-        self.norm = _batch_norm(
-            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
-            name="norm")
+
+    def build(self, shape):
+        self.norm = _batch_norm(shape[-1], self.dtype_policy)
+        super().build(shape)
 
     def call(self, x, training=False):
         """[B, H, W, C] float -> the same shape, >= 0."""
-        return quantization.rounded(
-            tf.nn.relu(self.norm(x, training=training)), self.range)
+        x = tf.cast(self.norm(x, training=training), self.compute_dtype)
+        return quantization.rounded(tf.nn.relu(x), self.range)
 
     def out_shape(self, shape):
         """The shape that it is given."""

@@ -45,10 +45,9 @@ class FixedTest(tf.test.TestCase):
 
     def test_training_moves_its_batch_norm(self):
         block = _transition()
-        norm = block.parts[0].norm
         block(tf.random.stateless_normal([2, 4, 6, 8], [0, 1]) + 3,
               training=True)
-        self.assertAllGreater(norm.moving_mean, 0.1)
+        self.assertAllGreater(block.parts[0].norm.moving_mean, 0.1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from absl.testing import parameterized
 
 from ddi_tf import layers
@@ -180,6 +181,40 @@ class NormReLUTest(tf.test.TestCase):
         layer = layers.NormReLU()
         self.assertEqual(layer.work(4, 4, 8), work.Work())
         self.assertEqual(layer.out_shape((4, 4, 8)), (4, 4, 8))
+
+
+class Bfloat16Test(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.named_parameters(
+        ("convolution", 16, layers.ConvBN, (16, 3), "bfloat16", "bfloat16"),
+        ("odd convolution", 24, layers.ConvBN, (24, 3), "bfloat16", "float32"),
+        ("depthwise", 16, layers.DepthwiseConvBN, (16, 3),
+         "bfloat16", "bfloat16"),
+        ("strided depthwise", 16, layers.DepthwiseConvBN, (16, 3, 2),
+         "float32", "bfloat16"),
+        ("norm", 16, layers.NormReLU, (), None, "bfloat16"),
+        ("odd norm", 24, layers.NormReLU, (), None, "float32"))
+    def test_what_would_be_slow_computes_in_float32(
+            self, channels, make, args, conv, norm):
+        policy = tf_keras.mixed_precision.Policy("mixed_bfloat16")
+        names = ("filters", "kernel_size", "stride")
+        before = tf_keras.mixed_precision.global_policy()
+        tf_keras.mixed_precision.set_global_policy(policy)
+        try:
+            layer = make(**dict(zip(names, args)))
+        finally:
+            tf_keras.mixed_precision.set_global_policy(before)
+        x = tf.random.stateless_normal([2, 4, 4, channels], [0, 1])
+        y = layer(x, training=True)
+        self.assertEqual(y.dtype, tf.bfloat16)
+        self.assertEqual(layer.norm.compute_dtype, norm)
+        if conv is not None:
+            self.assertEqual(layer.conv.compute_dtype, conv)
+            exact = make(**dict(zip(names, args)))
+            exact(x)
+            exact.set_weights(layer.get_weights())
+            self.assertAllClose(exact(x, training=True), tf.cast(
+                y, tf.float32), atol=0.03)
 
 
 class PoolTest(tf.test.TestCase):
