@@ -14,6 +14,7 @@ execute, interpolated between runs.
 
 import json
 import pathlib
+import sys
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
 
@@ -23,6 +24,8 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from ddi_tf import costs
+from ddi_tf import errors
 from ddi_tf import run_folder
 from ddi_tf import run_summary
 from ddi_tf import trace_files
@@ -39,24 +42,42 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 def main(argv):
     del argv
     quiet.tensorflow_logs()
-    recorded = [load(path) for path in _RUNS.value]
-    base = load(_BASE.value) if _BASE.value else None
-    rows = [measure(path, splits, base or splits)
-            for path, splits in zip(_RUNS.value, recorded)]
-    sources = {splits["test"].about.resources["energy"]["source"]
-               for splits in recorded}
-    result = {"energy": " and ".join(sorted(sources)), "runs": rows,
-              "at_equal_accuracy": saved(rows)}
+    try:
+        result = compared(_RUNS.value, _BASE.value)
+    except errors.DDIError as error:
+        sys.exit(f"error: {error}")
     if _OUTPUT.value:
         with open(_OUTPUT.value, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
     show(result)
 
 
+def compared(runs, base):
+    """What is written as JSON, of folders of runs and of their base, if any."""
+    recorded = [load(path) for path in runs]
+    base = load(base) if base else None
+    rows = [measure(path, splits, base or splits)
+            for path, splits in zip(runs, recorded)]
+    return {"energy": energy_model(recorded + ([base] if base else [])),
+            "runs": rows, "at_equal_accuracy": saved(rows)}
+
+
 def load(path):
     """Split -> `trace_files.Recorded` of a run's folder."""
     return {split: trace_files.load(trace_files.path(path, split))
             for split in ("tune", "test")}
+
+
+def energy_model(recorded):
+    """The one that all of `recorded`, each from `load`, were evaluated with."""
+    sources = sorted({one.about.resources["energy"]["source"]
+                      for splits in recorded for one in splits.values()})
+    if len(sources) > 1:
+        raise errors.ConfigError(
+            "energies of different models say nothing beside each other. "
+            f"Found: {'; '.join(sources)}. Evaluate all --runs, and --base, "
+            "with the same --energy_model.")
+    return sources[0]
 
 
 def measure(path, splits, bases):
@@ -96,8 +117,7 @@ def strategy(network):
 
 def executed(cost, base):
     """Mean share of `base`, the cost of a base network; all exits evaluated."""
-    full_path = cost.spent[:, -1] + cost.answers.sum()
-    return float(full_path.mean() / base)
+    return float(costs.full_path(cost, cost.spent).mean() / base)
 
 
 def saved(rows):
