@@ -44,7 +44,7 @@ def convert(subgraph, numbers="none"):
     signature = [tf.TensorSpec(shape, tf.float32, name)
                  for name, shape in subgraph.inputs.items()]
 
-    @tf.function(input_signature=signature)
+    @tf.function(autograph=False, input_signature=signature)
     def function(*inputs):
         return subgraph.function(*(
             quantization_lib.rounded(x, subgraph.ranges.get(name))

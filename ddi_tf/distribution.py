@@ -54,7 +54,7 @@ class Local:
 
     def compiled(self, step, jit_compile=False):
         """`step` as a `tf.function`; of what `join` returns, and of scalars."""
-        return tf.function(step, jit_compile=jit_compile)
+        return tf.function(step, autograph=False, jit_compile=jit_compile)
 
     def shares(self, batch_size):
         """Rows of the global batch, a slice for each replica of this worker.
@@ -118,7 +118,7 @@ class Replicated(Local):
                 "--jit_compile compiles a single device's step; give "
                 "--nojit_compile, or --distribution=none.")
 
-        @tf.function
+        @tf.function(autograph=False)
         def run(*arguments):
             results = self._strategy.run(step, arguments)
             return tf.nest.map_structure(

@@ -84,7 +84,7 @@ class Norms:
                        for variable, _ in moving]
         self._variances = [norm.moving_variance for norm in norms]
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def add(images):
             for variable, _ in moving:
                 variable.assign(tf.zeros_like(variable))

@@ -218,7 +218,7 @@ class _Walk:
     def __init__(self, network, scaling, all_open=False):
         self._cut = subgraphs.cut(network, subgraphs.masked)
         self._scaling, self._all_open = scaling, all_open
-        self._run = {graph.name: tf.function(graph.function)
+        self._run = {graph.name: tf.function(graph.function, autograph=False)
                      for graph in self._cut.graphs}
         self.run_blocks = set()
         self._states = (network.layer_gating.initial_state(1),

@@ -73,7 +73,7 @@ class Tracer:
     def __init__(self, network, scaling, all_open=False):
         self.costs = network.costs
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def forward(images, rounding, decisions):
             del rounding  # a network that rounds is another function
             if all_open:
