@@ -5,8 +5,8 @@
 Every run's network answers with its gates' own decisions, with those that it
 took for another image of the split (drawn: the same mean cost, nothing of the
 image in it), and with the commonest decision of every gate for all images (a
-pruned network, of a cost of its own). What the first gets right beyond the
-second is what looking at the image gave; exits are off.
+pruned network, which needs no gates: theirs is not in its cost). What the first
+gets right beyond the second is what looking at the image gave; exits are off.
 """
 
 import json
@@ -80,27 +80,29 @@ def measure(path, split_name, seeds, progress):
     task = progress.add_task(name, total=len(split.labels) * (seeds + 2))
     tracer = traces.Tracer(network, dataset.scaling)
 
-    def answered(decisions=None):
+    def answered(decisions, table):
         found = tracer.collect(
             split, lambda images: progress.advance(task, images), decisions)
-        return found, outcome(found, network)
+        return found, outcome(found, table)
 
-    own, own_outcome = answered()
+    own, own_outcome = answered(None, network.costs)
     decisions = deciding.Decisions(own.layers, own.masks)
-    others = [answered(of_others(decisions, seed))[1] for seed in range(seeds)]
+    others = [answered(of_others(decisions, seed), network.costs)[1]
+              for seed in range(seeds)]
     return {"run": name, "commit": folder.settings["commit"],
             "images": len(split.labels), "own": own_outcome,
             "of_another_image": {
                 "accuracy": [other["accuracy"] for other in others],
                 "cost": others[0]["cost"]},
-            "commonest": answered(commonest(decisions))[1],
+            "commonest": answered(
+                commonest(decisions), unasked(network.costs))[1],
             "uncommon_decisions": uncommon(network, decisions)}
 
 
-def outcome(found, network):
+def outcome(found, table):
     """Accuracy, and mean share of the base network's MACs, with exits off."""
-    cost = found.macs(network.costs)
-    taken = thresholds.apply(found, cost, [None] * len(network.exits))
+    cost = found.macs(table)
+    taken = thresholds.apply(found, cost, [None] * len(table.exits))
     return {"accuracy": float(taken.correct.mean()),
             "cost": float(taken.cost.mean() / cost.base)}
 
@@ -114,10 +116,23 @@ def of_others(decisions, seed):
 
 
 def commonest(decisions):
-    """What each gate says for most images, for all of them."""
-    return tf.nest.map_structure(
-        lambda said: np.broadcast_to(said.mean(axis=0) >= 0.5, said.shape),
-        decisions)
+    """What each gate says for most images that ask it, for all of them."""
+    def most(said, asked):
+        said_when_asked = said[asked] if asked.any() else said
+        return np.broadcast_to(said_when_asked.mean(axis=0) >= 0.5, said.shape)
+
+    layers = decisions.layers
+    return deciding.Decisions(
+        most(layers, np.full(len(layers), True)),
+        tuple(most(mask, layers[:, index] > 0)
+              for index, mask in enumerate(decisions.masks)))
+
+
+def unasked(table):
+    """A `costs.CostTable` that charges for what runs, not for deciding it."""
+    return table._replace(
+        layer_gates=(0,) * len(table.layer_gates),
+        channel_gates=(0,) * len(table.channel_gates))
 
 
 def uncommon(network, decisions):

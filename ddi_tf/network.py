@@ -76,11 +76,13 @@ class NetworkConfig:
 
     @property
     def title(self):
-        """The backbone's name: "resnet14", "mobilenetv2 x0.5"."""
+        """The base network's name: "resnet14", "mobilenetv2 x0.5"."""
         # MobileNetV2 ends in a number of its own, and has one depth.
         depth = "" if self.backbone[-1].isdigit() else self.depth
         width = "" if self.width == 1 else f" x{self.width:g}"
-        return f"{self.backbone}{depth}{width}"
+        inner = "/".join(f"{share:g}" for share in self.inner_width)
+        pruned = "" if self.strategy != "pfec" else f" pruned to {inner}"
+        return f"{self.backbone}{depth}{width}{pruned}"
 
 
 # What stem and blocks may compute in (policies of Keras).

@@ -34,7 +34,7 @@ _OTHERS = tuple(itertools.product(backbone_cases.SHORT, [
 # What is special about them: gates that keep the first group of channels or
 # are asked about what is appended; other blocks.
 _QUICK_OTHERS = (
-    ("mobilenetv2", "channels_recurrent"),
+    ("mobilenetv2", "dual_recurrent"),
     ("densenet22", "layers_feed_forward"), ("resnet8", "exits"),
     ("resnet8", "pfec"), ("resnet8", "lccl"))
 

@@ -48,6 +48,9 @@ _TABLES = {
     "densenet121": (densenet, {"_IMAGENET_LAYERS": {121: (2, 2)}}),
 }
 
+# With a second block in each stage, for what is decided from there on.
+_DEEPER = {"resnet14": {**NETWORKS["resnet8"], "depth": 14}}
+
 # Of fewer blocks, ResNet-34 is ResNet-18.
 SHORT = tuple(name for name in NETWORKS if name != "resnet34")
 
@@ -62,6 +65,7 @@ STRATEGIES = {
     "layers_feed_forward": {**_LAYERS, "layer_gate": "convolutional"},
     "channels": _CHANNELS,
     "channels_recurrent": {**_CHANNELS, "channel_gate": "recurrent"},
+    "dual_recurrent": {"channel_gate": "recurrent"},
     "exits": {"layer_gates": False, "channel_gates": False},
     "static": {**_LAYERS, "layer_gates": False},
 }
@@ -75,21 +79,23 @@ PEERS = {
     "act": {**_LAYERS, "strategy": "act"},
     "sact": {**_LAYERS, "strategy": "sact"},
 }
-PEER_PAIRS = tuple((name, peer) for name in ("resnet8", "resnet18")
-                   for peer in PEERS if (name, peer) != ("resnet18", "sact"))
+PEER_PAIRS = (
+    *((name, peer) for name in ("resnet8", "resnet18")
+      for peer in ("pfec", "lccl", "blockdrop")),
+    ("resnet14", "act"), ("resnet18", "act"), ("resnet14", "sact"))
 
 
 def make(name, strategy="dual", *, short=False, **settings):
     """A network with weights that are new, and always the same.
 
     Args:
-        name: key of NETWORKS.
+        name: key of NETWORKS, or "resnet14".
         strategy: key of STRATEGIES or of PEERS.
         short: whether it has fewer blocks.
         settings: of its `network.NetworkConfig`, in place of its own.
     """
     tf_keras.utils.set_random_seed(1)
-    config = {**NETWORKS[name], **(_FEWER.get(name, {}) if short else {}),
+    config = {**{**NETWORKS, **_DEEPER}[name], **(_FEWER.get(name, {}) if short else {}),
               **{**STRATEGIES, **PEERS}[strategy], **settings}
     tables = contextlib.nullcontext()
     if short and name in _TABLES:

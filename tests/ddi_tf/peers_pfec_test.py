@@ -47,6 +47,12 @@ class WidthTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(net.costs.base, 18_676_352)  # of 26,657,408
         self.assertEqual(net.costs.everything, net.costs.base)
 
+    def test_its_base_network_is_not_called_as_the_whole_one(self):
+        self.assertEqual(_PLAIN.title, "resnet8")
+        self.assertEqual(_pruned(0.7).config.title, "resnet8 pruned to 0.7")
+        self.assertEqual(_pruned(1.0, 0.5, 0.25).config.title,
+                         "resnet8 pruned to 1/0.5/0.25")
+
     def test_each_stage_has_its_share(self):
         net = _pruned(1.0, 0.5, 0.01)
         self.assertEqual([block.conv1.filters for block in net.blocks],
