@@ -229,7 +229,7 @@ def _sigmoid(shift):
 
 class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
 
-    def _held(self, of_shift, target):
+    def _held(self, of_shift, target, most=24):
         """(shift, cost) of a cost function, after what always has to hold."""
         measure = _Costs(of_shift)
         shift, before, cost = finish.hold_target(
@@ -239,9 +239,8 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(measure.gates[0].biases[0], [1.0 + shift])
         self.assertAllClose(
             measure.gates[1].biases[0], [-0.5 + shift, 2.0 + shift])
-        self.assertAllClose(cost, of_shift(measure.shifts[-1]))
-        self.assertAllClose(measure.shifts[-1], shift, atol=1e-6)
-        self.assertLessEqual(len(measure.shifts), 24)
+        self.assertAllClose(cost, of_shift(shift))
+        self.assertLessEqual(len(measure.shifts), most)
         self.assertLessEqual(
             np.max(np.abs(measure.shifts)), finish.MAX_SHIFT + 1e-6)
         # Nothing that was tried was better.
@@ -251,8 +250,8 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         0.05, 0.2, 0.45, 0.499, 0.502, 0.55, 0.7, 0.93, 0.95, 0.99)
-    def test_a_smooth_cost_reaches_the_target(self, target):
-        shift, cost = self._held(_sigmoid, target)
+    def test_a_smooth_cost_reaches_the_target_quickly(self, target):
+        shift, cost = self._held(_sigmoid, target, most=12)
         self.assertLessEqual(abs(cost - target), finish.TOLERANCE * target)
         self.assertAllClose(
             shift, math.log(target / (1 - target)) / 3, atol=0.1)
@@ -284,7 +283,7 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         measure = _Costs(lambda shift: 0.5 + shift / 5)
         self.assertEqual(finish.hold_target(measure.gates, measure, target),
                          (0.0, 0.5, 0.5))
-        self.assertLessEqual(len(measure.shifts), 2)
+        self.assertEqual(measure.shifts, [0.0])
         self.assertAllEqual(measure.gates[0].biases[0], [1.0])
         self.assertAllEqual(measure.gates[1].biases[0], [-0.5, 2.0])
 
