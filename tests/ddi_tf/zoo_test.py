@@ -2,11 +2,8 @@
 
 import functools
 import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 from unittest import mock
 
@@ -14,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+import train_command
 from ddi_tf import data
 from ddi_tf import errors
 from ddi_tf import network as network_lib
@@ -309,11 +307,14 @@ class VerifyTest(_ZooTest):
 
 class CommandTest(_ZooTest):
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.commands = train_command.Commands("ddi_tf.zoo")
+        cls.addClassCleanup(cls.commands.close)
+
     def _zoo(self, *words):
-        return subprocess.run(
-            [sys.executable, "-m", "ddi_tf.zoo", *words,
-             f"--zoo={self.entry.path.parent}"], capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=False)
+        return self.commands.run(*words, f"--zoo={self.entry.path.parent}")
 
     def test_verify_prints_a_line_per_check_and_fails_with_a_reason(self):
         done = self._zoo("verify", "toy")
