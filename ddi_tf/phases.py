@@ -237,6 +237,17 @@ def learning_rate(phase, schedule, step, steps):
     return floor + (peak - floor) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def gates_begin(rows, index):
+    """Whether `rows[index]` is the first to train gates, on a base network.
+
+    Args:
+        rows: `planned` phases.
+        index: of one of them.
+    """
+    return rows[index].gates and not rows[index].compression and not any(
+        row.gates for row in rows[:index])
+
+
 def target(phase, schedule, open_cost, step, steps):
     """Cost to be at, as a fraction of the base network's.
 

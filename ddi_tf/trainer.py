@@ -19,6 +19,7 @@ from ddi_tf import finish
 from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import operating_points
+from ddi_tf import ordering
 from ddi_tf import phases
 from ddi_tf import position
 from ddi_tf import saving
@@ -110,7 +111,8 @@ class Trainer:
             StorageError: something cannot be saved.
         """
         record = None
-        if "quantize" in self._behind:  # it goes on after that phase
+        ended = self._phases[:self._at.phase]
+        if any(phase.name == "quantize" for phase in ended):
             self._adjuster.round(find=False)
         with contextlib.closing(feed_lib.make(
                 self._dataset.train, self._sampler,
@@ -137,6 +139,8 @@ class Trainer:
             self._distribution, self._state.averages,
             self._state.compressions)
         if not self._at.phase_step:
+            if phases.gates_begin(self._phases, self._at.phase):
+                ordering.order(self._network, self._optimizer)
             self._state.begin(phase, self._open_cost)
         self._progress.start(phase.name, steps, self._at.phase_step)
         record = None
@@ -276,11 +280,6 @@ class Trainer:
         self._at.end_phase()
         self._saver.save()
         return record
-
-    @property
-    def _behind(self):
-        """Names of the phases that have ended."""
-        return [phase.name for phase in self._phases[:self._at.phase]]
 
     @property
     def _is_dynamic(self):

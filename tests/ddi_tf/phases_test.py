@@ -106,6 +106,19 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
             _planned({"base": 0.0})
 
 
+class GatesBeginTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters(
+        ((_BASE, _WARMUP, _SKIP, _EXITS), [1]), ((_SKIP, _RESTORE), [0]),
+        ((_BASE,), []), ((_BASE, _EXITS._replace(gates=False)), []),
+        # Of a whole network the gates have learnt already.
+        ((_PRUNE, _CLUSTER), []), ((_QUANTIZE,), []))
+    def test_in_the_first_phase_that_trains_them_on_a_base_network(
+            self, rows, expected):
+        self.assertEqual([index for index in range(len(rows))
+                          if phases.gates_begin(rows, index)], expected)
+
+
 class CheckPartsTest(tf.test.TestCase):
 
     def test_parts_are_equal(self):

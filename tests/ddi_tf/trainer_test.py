@@ -23,6 +23,7 @@ from ddi_tf import gates
 from ddi_tf import monitor
 from ddi_tf import network
 from ddi_tf import operating_points
+from ddi_tf import ordering
 from ddi_tf import phases
 from ddi_tf import run_folder
 from ddi_tf import steering
@@ -518,6 +519,22 @@ class WarmupTest(_TrainerTest):
         self.assertTrue(run.folder.has_phase("warmup"))
         # Nothing asked for a cost, so none is held.
         self.assertEqual(run.metrics[-1]["gate_shift"], 0.0)
+
+
+    def test_gates_find_channels_in_order_and_the_base_is_kept_as_it_was(self):
+        schedule = dataclasses.replace(
+            _SCHEDULE, epochs={"base": 1, "warmup": 0.5})
+        run = _Run(self._path(), _CONFIG, schedule).to_the_end()
+        base, warm = (run.folder.load_network(phase)
+                      for phase in ("base", "warmup"))
+        for ours, theirs in zip(warm.blocks, base.blocks):
+            self.assertNotAllEqual(ours.conv1.kernel, theirs.conv1.kernel)
+        optimizer = tf_keras.optimizers.SGD(momentum=0.9)
+        optimizer.build(base.trainable_variables)
+        ordering.order(base, optimizer)
+        for ours, theirs in zip(warm.blocks, base.blocks):
+            self.assertAllEqual(ours.conv1.kernel, theirs.conv1.kernel)
+            self.assertAllEqual(ours.conv2.kernel, theirs.conv2.kernel)
 
 
 class ResumeTest(_TrainerTest):
