@@ -47,8 +47,8 @@ def main(argv):
     except errors.DDIError as error:
         sys.exit(f"error: {error}")
     if _OUTPUT.value:
-        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
+        pathlib.Path(_OUTPUT.value).write_text(
+            json.dumps(result, indent=1) + "\n", encoding="utf-8")
     show(result)
 
 

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import data_flags
 from ddi_tf import deciding
@@ -80,29 +81,27 @@ def measure(path, split_name, seeds, progress):
     task = progress.add_task(name, total=len(split.labels) * (seeds + 2))
     tracer = traces.Tracer(network, dataset.scaling)
 
-    def answered(decisions, table):
+    def answered(decisions=None, table=network.costs):
         found = tracer.collect(
             split, lambda images: progress.advance(task, images), decisions)
-        return found, outcome(found, table)
+        return found, outcome(found, found.cost(table, "MACs"))
 
-    own, own_outcome = answered(None, network.costs)
+    own, own_outcome = answered()
     decisions = deciding.Decisions(own.layers, own.masks)
-    others = [answered(of_others(decisions, seed), network.costs)[1]
-              for seed in range(seeds)]
+    others = [answered(of_others(decisions, seed))[1] for seed in range(seeds)]
     return {"run": name, "commit": folder.settings["commit"],
             "images": len(split.labels), "own": own_outcome,
             "of_another_image": {
                 "accuracy": [other["accuracy"] for other in others],
                 "cost": others[0]["cost"]},
             "commonest": answered(
-                commonest(decisions), unasked(network.costs))[1],
+                commonest(decisions), costs.without_gates(network.costs))[1],
             "uncommon_decisions": uncommon(network, decisions)}
 
 
-def outcome(found, table):
+def outcome(found, cost):
     """Accuracy, and mean share of the base network's MACs, with exits off."""
-    cost = found.macs(table)
-    taken = thresholds.apply(found, cost, [None] * len(table.exits))
+    taken = thresholds.apply(found, cost, [None] * (len(cost.answers) - 1))
     return {"accuracy": float(taken.correct.mean()),
             "cost": float(taken.cost.mean() / cost.base)}
 
@@ -126,13 +125,6 @@ def commonest(decisions):
         most(layers, np.full(len(layers), True)),
         tuple(most(mask, layers[:, index] > 0)
               for index, mask in enumerate(decisions.masks)))
-
-
-def unasked(table):
-    """A `costs.CostTable` that charges for what runs, not for deciding it."""
-    return table._replace(
-        layer_gates=(0,) * len(table.layer_gates),
-        channel_gates=(0,) * len(table.channel_gates))
 
 
 def uncommon(network, decisions):

@@ -21,14 +21,19 @@ from ddi_tf import layers
 def order(network, optimizer):
     """Orders what channel gates decide about; the network answers as before.
 
+    Where they decide about a block's output nothing is done: other blocks add
+    to those channels where they lie.
+
     Args:
         network: `network.Network`, its base network trained.
         optimizer: tf_keras SGD, built on it. Its momentum is of channels where
             they lay, and begins anew.
     """
+    config = network.config
+    if not config.channel_gates or config.mask_site == "output":
+        return
     for block in network.blocks:
-        if (network.channel_gating.decides(block)
-                and block.mask_site != "output"):
+        if network.channel_gating.decides(block):
             _order_branch(block.branch)
     for momentum in optimizer.momentums:
         momentum.assign(tf.zeros_like(momentum))

@@ -240,6 +240,8 @@ def learning_rate(phase, schedule, step, steps):
 def gates_begin(rows, index):
     """Whether `rows[index]` is the first to train gates, on a base network.
 
+    Phases that compress go on with gates that have learnt.
+
     Args:
         rows: `planned` phases.
         index: of one of them.

@@ -95,7 +95,8 @@ def make(name, strategy="dual", *, short=False, **settings):
         settings: of its `network.NetworkConfig`, in place of its own.
     """
     tf_keras.utils.set_random_seed(1)
-    config = {**{**NETWORKS, **_DEEPER}[name], **(_FEWER.get(name, {}) if short else {}),
+    config = {**{**NETWORKS, **_DEEPER}[name],
+              **(_FEWER.get(name, {}) if short else {}),
               **{**STRATEGIES, **PEERS}[strategy], **settings}
     tables = contextlib.nullcontext()
     if short and name in _TABLES:

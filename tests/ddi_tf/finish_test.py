@@ -278,6 +278,13 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
             lambda shift: round(500 * _sigmoid(shift)) / 500, target)
         self.assertLessEqual(abs(cost - target), 1 / 500)
 
+    @parameterized.parameters(0.23, 0.41, 0.55, 0.69, 0.87)
+    def test_steep_steps_end_on_the_nearer_one(self, target):
+        # Gates that hardly go by the image: all of them open or close at once.
+        _, cost = self._held(
+            lambda shift: round(5 * _sigmoid(shift)) / 5, target)
+        self.assertAllClose(cost, round(5 * target) / 5)
+
     @parameterized.parameters(0.5, 0.4995, 0.5009)
     def test_already_there_nothing_moves(self, target):
         measure = _Costs(lambda shift: 0.5 + shift / 5)

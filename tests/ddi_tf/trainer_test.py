@@ -520,7 +520,6 @@ class WarmupTest(_TrainerTest):
         # Nothing asked for a cost, so none is held.
         self.assertEqual(run.metrics[-1]["gate_shift"], 0.0)
 
-
     def test_gates_find_channels_in_order_and_the_base_is_kept_as_it_was(self):
         schedule = dataclasses.replace(
             _SCHEDULE, epochs={"base": 1, "warmup": 0.5})
