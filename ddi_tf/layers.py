@@ -38,11 +38,10 @@ class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
 def _batch_norm(channels, policy):
     """Of the batch: where there are replicas, of the global one (slower)."""
     alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    kind = tf_keras.layers.BatchNormalization if alone else _GlobalBatchNorm
     # A CPU's bfloat16 kernel is five times as slow where channels do not fill
     # its vectors of 16: more than float32's with casts around it.
-    return (tf_keras.layers.BatchNormalization if alone
-            else _GlobalBatchNorm)(
-                momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
+    return kind(momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
                 dtype="float32" if channels % 16 else policy, name="norm")
 
 
