@@ -77,11 +77,10 @@ class NetworkConfig:
     @property
     def title(self):
         """The base network's name: "resnet14", "mobilenetv2 x0.5"."""
-        # MobileNetV2 ends in a number of its own, and has one depth.
-        depth = "" if self.backbone[-1].isdigit() else self.depth
+        depth = "" if self.backbone[-1].isdigit() else self.depth  # has one
         width = "" if self.width == 1 else f" x{self.width:g}"
-        inner = "/".join(f"{share:g}" for share in self.inner_width)
-        pruned = "" if self.strategy != "pfec" else f" pruned to {inner}"
+        pruned = "" if self.strategy != "pfec" else " pruned to " + "/".join(
+            f"{share:g}" for share in self.inner_width)
         return f"{self.backbone}{depth}{width}{pruned}"
 
 
