@@ -35,10 +35,9 @@ _LEAST_VARIANCE = 1e-10
 
 # The search: its first step, the difference of two shifts that makes none, how
 # often it looks once the target lies between two shifts, and how far the gates
-# may be moved. A gate's score is a logit: at the end any that
-# has a gradient left can be opened. On the way only those that are unsure: a
-# shift of 4 opened blocks that the weights had long done without (ResNet14,
-# CIFAR-10: 66% to 29%).
+# may be moved. A gate's score is a logit: at the end any that has a gradient left
+# can be opened. On the way only those that are unsure: a shift of 4 opened blocks
+# that the weights had long done without (ResNet14, CIFAR-10: 66% to 29%).
 _FIRST_STEP = 0.02
 _NARROW = 1e-4
 _MOST_LOOKS = 12

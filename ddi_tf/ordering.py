@@ -71,9 +71,7 @@ def _order_branch(branch):
         *writers, reader = branch[first:last + 1]
         by = np.argsort(-importance(writers[-1], reader), kind="stable")
         for writer in writers:
-            norm = writer.norm
-            for values in (norm.gamma, norm.beta, norm.moving_mean,
-                           norm.moving_variance):
+            for values in writer.norm.variables:
                 _permute(values, by, 0)
             _permute(writer.kernel, by, 3 if writer.mixes_channels else 2)
         _permute(reader.kernel, by, 2)
