@@ -1,4 +1,4 @@
-"""Which gate decides about a block: its own, or one that all share.
+"""Which gate decides about a block: its own, or one that remembers for all.
 
 Both kinds answer the same questions, for layers as for channels:
 
@@ -6,7 +6,7 @@ Both kinds answer the same questions, for layers as for channels:
     initial_state(batch_size)  what `ask` takes first; None without a memory
     ask(block, features, state, training) -> (probabilities, state)
     work(block)     `work.Work` of asking
-    name(block, role), function(block)  of the graph that asks on a device
+    function(block)  what the graph that asks on a device computes
 """
 
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ KINDS = ("recurrent", "convolutional")
 class Gates(NamedTuple):
     """The gates of a network, and who asks them."""
 
-    layer_gate: Any              # `recurrent_gates.LayerGate`, or None
+    layer_gate: Any              # `recurrent_gates.RecurrentGate`, or None
     layer_gates: dict            # block name -> `conv_gate.ConvGate`
     layer_gating: Any
-    recurrent_channel_gate: Any  # `...RecurrentChannelGate`, or None
+    recurrent_channel_gate: Any  # another, or None
     channel_gates: dict          # block name -> `conv_gate.ConvGate`
     channel_gating: Any
 
@@ -56,9 +56,10 @@ def make(config, blocks, groups, filters):
 def _layer_gates(kind, blocks, filters):
     """(recurrent gate or None, gates per block, gating)."""
     if blocks and kind == "recurrent":
-        gate = recurrent_gates.LayerGate(
-            [block.in_shape[-1] for block in blocks], name="layer_gate")
-        return gate, {}, Shared(gate, blocks, False)
+        gate = recurrent_gates.RecurrentGate(
+            [block.in_shape[-1] for block in blocks],
+            {block.name: 1 for block in blocks}, name="layer_gate")
+        return gate, {}, Shared(gate, blocks)
     gates = {block.name: conv_gate.ConvGate(
         block.in_shape[-1], 1, filters=filters,
         name=f"{block.name}_layer_gate") for block in blocks}
@@ -68,11 +69,11 @@ def _layer_gates(kind, blocks, filters):
 def _channel_gates(kind, blocks, groups, filters):
     """(recurrent gate or None, gates per block, gating)."""
     if blocks and kind == "recurrent":
-        gate = recurrent_gates.RecurrentChannelGate(
+        gate = recurrent_gates.RecurrentGate(
             [block.in_shape[-1] for block in blocks], groups,
             [block.name for block in blocks if not block.skippable],
             name="channel_gate")
-        return gate, {}, Shared(gate, blocks, True)
+        return gate, {}, Shared(gate, blocks)
     gates = {block.name: conv_gate.ConvGate(
         block.in_shape[-1], groups[block.name], filters=filters,
         keeps_first=not block.skippable, name=f"{block.name}_channel_gate")
@@ -102,9 +103,6 @@ class PerBlock:
     def work(self, block):
         return self._gates[block.name].work(*block.in_shape[:2])
 
-    def name(self, block, role):
-        return f"{block.name}_{role}"
-
     def function(self, block):
         return self._gates[block.name]
 
@@ -115,11 +113,10 @@ class Shared:
     Args:
         gate: the gate.
         blocks: list of the blocks that it decides about.
-        by_name: whether each block has an output layer of its own.
     """
 
-    def __init__(self, gate, blocks, by_name):
-        self._gate, self._by_name = gate, by_name
+    def __init__(self, gate, blocks):
+        self._gate = gate
         self._shapes = {block.name: block.in_shape for block in blocks}
 
     def decides(self, block):
@@ -130,24 +127,10 @@ class Shared:
 
     def ask(self, block, features, state, training=False):
         del training  # nothing in it depends on that
-        return self._gate(features, state, *self._which(block))
+        return self._gate(features, state, block.name)
 
     def work(self, block):
-        return self._gate.work(*block.in_shape, *self._which(block))
-
-    def name(self, block, role):
-        if self._by_name:
-            return f"{block.name}_{role}"
-        # Blocks that share a graph read features of one shape.
-        *size, width = block.in_shape
-        shapes = {shape for shape in self._shapes.values()
-                  if shape[-1] == width}
-        resolution = "" if len(shapes) == 1 else "_" + "x".join(map(str, size))
-        return f"{role}_{width}{resolution}"
+        return self._gate.work(*block.in_shape, block.name)
 
     def function(self, block):
-        which = self._which(block)
-        return lambda features, state: self._gate(features, state, *which)
-
-    def _which(self, block):
-        return (block.name,) if self._by_name else ()
+        return lambda features, state: self._gate(features, state, block.name)

@@ -79,10 +79,9 @@ class Cut(NamedTuple):
 
     @property
     def graphs(self):
-        """Every subgraph once; shared ones (layer gates) stand where first."""
-        everything = [self.stem, *(graph for step in self.steps
-                                   for graph in step.graphs), self.head]
-        return list({graph.name: graph for graph in everything}.values())
+        """Every subgraph, in the order of decisions."""
+        return [self.stem, *(graph for step in self.steps
+                             for graph in step.graphs), self.head]
 
 
 def cut(network, ways):
@@ -195,7 +194,7 @@ def _gate(gating, block, role, work):
     inputs, state = _features(block.in_shape), gating.initial_state(1)
     if state is not None:
         inputs["state"] = tuple(state.shape)
-    return Subgraph(gating.name(block, role), role, gating.function(block),
+    return Subgraph(f"{block.name}_{role}", role, gating.function(block),
                     inputs, work, {"features": block.in_range})
 
 

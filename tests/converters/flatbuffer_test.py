@@ -28,9 +28,10 @@ class FlatbufferTest(tf.test.TestCase):
         self.assertLess(result.difference, 1e-6)
 
     def test_inputs_and_outputs_keep_their_order(self):
-        gate = recurrent_gates.LayerGate([4])
+        gate = recurrent_gates.RecurrentGate([4], {"a": 1})
         result = flatbuffer.convert(subgraph(
-            gate, features=(1, 8, 8, 4), state=(1, 20)))
+            lambda features, state: gate(features, state, "a"),
+            features=(1, 8, 8, 4), state=(1, 20)))
         self.assertEqual([d.name for d in result.inputs],
                          ["features", "state"])
         self.assertEqual([d.shape for d in result.outputs],

@@ -3,6 +3,7 @@
 import math
 import types
 
+import gate_case
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -19,8 +20,8 @@ def _build(unsure=1):
     tf_keras.utils.set_random_seed(1)
     net = network.Network(network.NetworkConfig(
         depth=8, image_shape=(16, 16, 3)))
-    for gate in net.gates:
-        gate.score.kernel.assign(unsure * gate.score.kernel)
+    for score in gate_case.scores(net):
+        score.kernel.assign(unsure * score.kernel)
     return net
 
 
@@ -126,7 +127,8 @@ class ReestimateNormsTest(tf.test.TestCase, parameterized.TestCase):
         net = network.Network(network.NetworkConfig(
             backbone="densenet", depth=22, image_shape=(16, 16, 3),
             channel_gates=False, exits=False))
-        net.layer_gate.score.bias.assign([-50.0])
+        for bias in net.layer_gate.biases:
+            bias.assign([-50.0])
         finish.Norms(net).measure([_images(4)])
         everything = net(_images(4), decisions=net.all_open(4))
         # Of a variance of 0, each norm on the way makes 316 times as much.

@@ -41,13 +41,40 @@ class StraightThroughTest(tf.test.TestCase, parameterized.TestCase):
         np.testing.assert_array_equal(
             rounded.numpy(), (values >= 0.5).astype(float))
 
-    def test_gradient_is_the_identity(self):
-        p = tf.constant([[0.1, 0.5], [0.49, 0.9]])
-        scale = tf.constant([[1.0, -2.0], [3.0, 0.5]])
+    def _gradient(self, loss, p, thresholds):
+        """Of the sum of `loss`, [B, D]."""
+        p = tf.broadcast_to(tf.constant(p, tf.float32), thresholds.shape)
         with tf.GradientTape() as tape:
             tape.watch(p)
-            value = tf.reduce_sum(scale * gates.straight_through(p))
-        self.assertAllEqual(tape.gradient(value, p), scale)
+            value = tf.reduce_sum(loss(gates.straight_through(p, thresholds)))
+        return tape.gradient(value, p)
+
+    def test_slope_counts_as_much_as_what_was_drawn_is_rare(self):
+        # 1 / (2 chance): of being open where it is, of being closed elsewhere.
+        gradient = self._gradient(
+            lambda hard: hard * [1.0, -2.0, 3.0, 4.0], [0.8, 0.8, 0.1, 0.2],
+            tf.constant([[0.5, 0.9, 0.5, 0.05]]))
+        self.assertAllClose(
+            gradient, [[1 / 1.6, -2 / 0.4, 3 / 1.8, 4 / 0.4]], rtol=1e-5)
+
+    @parameterized.parameters(0.0, 1.0)
+    def test_what_is_never_drawn_has_a_gradient_nonetheless(self, p):
+        for threshold in (0.0, 1.5):  # opens, closes
+            self.assertAllInRange(
+                self._gradient(lambda hard: hard, p, tf.constant([threshold])),
+                0.5, 5.0)
+
+    @parameterized.product(p=(0.1, 0.3, 0.5, 0.8, 0.9),
+                           worth=(2.0, 0.1))
+    def test_mean_gradient_of_a_parabola_is_what_opening_gains(self, p, worth):
+        # Flat where the layer runs: trained to be. Opening costs 0.5.
+        def loss(hard):
+            return worth * (1 - hard)**2 + 0.5 * hard
+
+        drawn = tf.constant(gates.draw_thresholds([400_000, 1], 1.0, 3, 7))
+        self.assertAllClose(
+            tf.reduce_mean(self._gradient(loss, p, drawn)), 0.5 - worth,
+            atol=0.04)
 
     def test_thresholds_are_those_of_their_places(self):
         probability = tf.constant([[0.2, 0.7], [0.2, 0.7]])
@@ -63,14 +90,6 @@ class StraightThroughTest(tf.test.TestCase, parameterized.TestCase):
         probability = tf.constant([[0.2, 0.7], [0.2, 0.7]])
         self.assertAllEqual(gates.straight_through(
             probability, tf.constant(thresholds)), expected)
-
-    def test_gradient_is_the_identity_whatever_the_threshold(self):
-        p = tf.constant([[0.1, 0.5], [0.49, 0.9]])
-        with tf.GradientTape() as tape:
-            tape.watch(p)
-            value = 3 * gates.straight_through(p, tf.constant([[0.0], [1.0]]))
-        self.assertAllEqual(value, [[3.0, 3.0], [0.0, 0.0]])
-        self.assertAllEqual(tape.gradient(value, p), tf.fill([2, 2], 3.0))
 
     @parameterized.parameters(tf.float32, tf.float64)
     def test_shape_and_type_are_kept(self, dtype):
@@ -134,82 +153,102 @@ class DrawThresholdsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertNotAllClose(draw(seed, step), first)
 
 
-class LayerGateTest(tf.test.TestCase, parameterized.TestCase):
+class RecurrentGateTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), width=(4, 8))
     def test_shapes_of_a_decision_and_of_the_state(self, batch, width):
-        gate = recurrent_gates.LayerGate([4, 8, 4], hidden=5)
+        gate = recurrent_gates.RecurrentGate(
+            [4, 8, 4], {"a": 1}, hidden=5)
         state = gate.initial_state(batch)
         self.assertEqual(state.shape, (batch, 10))
-        probability, after = gate(tf.ones([batch, 6, 6, width]), state)
+        probability, after = gate(tf.ones([batch, 6, 6, width]), state, "a")
         self.assertEqual(probability.shape, (batch, 1))
         self.assertEqual(after.shape, (batch, 10))
         self.assertEqual((probability.dtype, after.dtype),
                          (tf.float32, tf.float32))
 
-    def test_widths_share_everything_but_the_embedding(self):
-        gate = recurrent_gates.LayerGate([4, 8, 4])
-        for width in (4, 8, 4):
-            gate(tf.ones([1, 2, 2, width]), gate.initial_state(1))
-        # Two embeddings (kernel, bias), LSTM (two kernels, bias), score.
-        self.assertLen(gate.trainable_variables, 2 * 2 + 3 + 2)
+    def test_blocks_share_the_lstm_and_those_of_a_width_the_embedding(self):
+        gate = recurrent_gates.RecurrentGate(
+            [4, 4, 6], {"a": 2, "b": 1, "c": 3}, keeps_first=["c"], hidden=5)
+        state = gate.initial_state(2)
+        for name, width, count in (("a", 4, 2), ("b", 4, 1), ("c", 6, 3)):
+            chances, state = gate(tf.ones([2, 3, 3, width]), state, name)
+            self.assertEqual(chances.shape, (2, count))
+        self.assertAllEqual(chances[:, 0], [1.0, 1.0])
+        self.assertEqual([bias.shape[0] for bias in gate.biases], [2, 1, 2])
+        # Two embeddings (kernel, bias), LSTM (two kernels, bias), three scores.
+        self.assertLen(gate.trainable_variables, 2 * 2 + 3 + 3 * 2)
+
+    def test_price_of_one_block_leaves_the_output_of_others_alone(self):
+        gate = recurrent_gates.RecurrentGate([4], {"a": 1, "b": 1})
+        x, state = tf.ones([1, 2, 2, 4]), gate.initial_state(1)
+        gate(x, state, "b")
+        with tf.GradientTape() as tape:
+            price = tf.reduce_sum(gate(x, state, "a")[0])
+        of_a, of_b = tape.gradient(price, gate.biases)
+        self.assertGreater(of_a[0], 0.0)
+        self.assertIsNone(of_b)
 
     def test_config_survives_json(self):
-        gate = recurrent_gates.LayerGate([4, 8], hidden=5, name="it")
+        gate = recurrent_gates.RecurrentGate(
+            [4, 8], {"a": 2, "b": 1}, keeps_first=["a"], hidden=5, name="it")
         config = json.loads(json.dumps(gate.get_config()))
-        copy = recurrent_gates.LayerGate.from_config(config)
+        copy = recurrent_gates.RecurrentGate.from_config(config)
         self.assertEqual(copy.get_config(), gate.get_config())
         self.assertEqual((copy.name, copy.widths, copy.hidden),
                          ("it", (4, 8), 5))
 
     def test_decision_by_hand(self):
-        gate = _hand_set_layer_gate()
+        gate = _hand_set_recurrent_gate()
         # Channel means 1 and 0.5, embedded as relu(1 + 2 * 0.5 - 0.5) = 1.5.
         features = tf.constant([[[[0.0, 0.5], [2.0, 0.5]]]])
-        probability, state = gate(features, tf.constant([[0.3, -0.2]]))
+        probability, state = gate(features, tf.constant([[0.3, -0.2]]), "a")
         h, c = _lstm_by_hand(1.5, h=0.3, c=-0.2)
         self.assertAllClose(state, [[h, c]], atol=1e-6)
         self.assertAllClose(
             probability, [[_sigmoid(2 * h - 0.25)]], atol=1e-6)
 
     def test_embedding_is_rectified(self):
-        gate = _hand_set_layer_gate()
+        gate = _hand_set_recurrent_gate()
         features = tf.constant([[[[-4.0, 1.0]]]])  # relu(-4 + 2 - 0.5) = 0
-        _, state = gate(features, tf.constant([[0.3, -0.2]]))
+        _, state = gate(features, tf.constant([[0.3, -0.2]]), "a")
         self.assertAllClose(
             state, [_lstm_by_hand(0.0, h=0.3, c=-0.2)], atol=1e-6)
 
     def test_unwritten_gate_is_a_little_open(self):
-        gate = recurrent_gates.LayerGate([4])
-        probability, _ = gate(tf.zeros([1, 2, 2, 4]), gate.initial_state(1))
+        gate = recurrent_gates.RecurrentGate([4], {"a": 1})
+        probability, _ = gate(
+            tf.zeros([1, 2, 2, 4]), gate.initial_state(1), "a")
         self.assertAllClose(probability, [[_sigmoid(1.0)]])
 
     def test_images_of_a_batch_do_not_see_each_other(self):
-        gate = recurrent_gates.LayerGate([4])
+        gate = recurrent_gates.RecurrentGate([4], {"a": 1})
         x = tf.random.stateless_normal([3, 2, 2, 4], [0, 1])
         state = tf.random.stateless_normal([3, 20], [2, 3])
-        together = gate(x, state)
+        together = gate(x, state, "a")
         for b in range(3):
-            alone = gate(x[b:b + 1], state[b:b + 1])
+            alone = gate(x[b:b + 1], state[b:b + 1], "a")
             self.assertAllClose(alone[0], together[0][b:b + 1], atol=1e-6)
             self.assertAllClose(alone[1], together[1][b:b + 1], atol=1e-6)
 
-    @parameterized.parameters((16, 970), (32, 1130), (64, 1450))
-    def test_macs_by_hand(self, channels, expected):
-        # channels * 10 + 4 * 10 * (10 + 10) + 10
-        gate = recurrent_gates.LayerGate([channels])
-        self.assertEqual(gate.work(8, 8, channels).macs, expected)
+    @parameterized.parameters(
+        (16, 1, 970), (32, 1, 1130), (64, 1, 1450), (64, 3, 1470))
+    def test_macs_by_hand(self, channels, groups, expected):
+        # channels * 10 + 4 * 10 * (10 + 10) + 10 * groups
+        gate = recurrent_gates.RecurrentGate([channels], {"a": groups})
+        self.assertEqual(gate.work(8, 8, channels, "a").macs, expected)
 
     def test_work_by_hand(self):
-        # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 1,
+        # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 3,
         # each with biases.
-        self.assertEqual(recurrent_gates.LayerGate([16]).work(4, 5, 16), work.Work(
-            970, 170 + 840 + 11, 4 * 5 * 16 + 26 + 60 + 11))
+        gate = recurrent_gates.RecurrentGate([16], {"a": 3})
+        self.assertEqual(gate.work(4, 5, 16, "a"), work.Work(
+            160 + 800 + 30, 170 + 840 + 33, 4 * 5 * 16 + 26 + 60 + 13))
 
     def test_hidden_must_be_positive(self):
         with self.assertRaisesRegex(
                 ValueError, r"`hidden` must be positive\. Received: 0"):
-            recurrent_gates.LayerGate([4], hidden=0)
+            recurrent_gates.RecurrentGate([4], {"a": 1}, hidden=0)
 
 
 class ChannelGateTest(tf.test.TestCase, parameterized.TestCase):
@@ -286,13 +325,13 @@ _RECURRENT = (1.0, 0.4, -0.5, 0.2)
 _BIAS = (0.1, 1.0, -0.2, 0.3)
 
 
-def _hand_set_layer_gate():
-    gate = recurrent_gates.LayerGate([2], hidden=1)
-    gate(tf.zeros([1, 1, 1, 2]), gate.initial_state(1))
+def _hand_set_recurrent_gate():
+    gate = recurrent_gates.RecurrentGate([2], {"a": 1}, hidden=1)
+    gate(tf.zeros([1, 1, 1, 2]), gate.initial_state(1), "a")
     gate.embed["2"].set_weights([np.array([[1.0], [2.0]]), np.array([-0.5])])
     gate.cell.set_weights(
         [np.array([_KERNEL]), np.array([_RECURRENT]), np.array(_BIAS)])
-    gate.score.set_weights([np.array([[2.0]]), np.array([-0.25])])
+    gate.scores["a"].set_weights([np.array([[2.0]]), np.array([-0.25])])
     return gate
 
 

@@ -13,7 +13,6 @@ from ddi_tf import errors
 from ddi_tf import gating
 from ddi_tf import losses
 from ddi_tf import network
-from ddi_tf import recurrent_gates
 from ddi_tf import subgraphs
 from ddi_tf import work
 
@@ -37,10 +36,10 @@ def _network(layer, channel, **settings):
     chances = net(_images(12), thresholds=tf.zeros(
         [12, net.decision_count])).probabilities.layers.numpy()
     median = lambda values: -float(np.median(np.log(values / (1 - values))))
-    if net.layer_gate is not None:
-        net.layer_gate.score.bias.assign([median(chances)])
-    for number, gate in enumerate(net.layer_gates.values()):
-        gate.score.bias.assign([median(chances[:, number])])
+    of_layers = [net.layer_gate] if net.layer_gate else net.layer_gates.values()
+    biases = [bias for gate in of_layers for bias in gate.biases]
+    for number, bias in enumerate(biases):
+        bias.assign([median(chances[:, number])])
     return net
 
 
@@ -141,33 +140,9 @@ def _walked(net, image):
     return layers, masks, cut.head.function(x)[0]
 
 
-class RecurrentChannelGateTest(tf.test.TestCase):
+class MemoryTest(tf.test.TestCase):
 
-    def test_each_block_has_an_output_layer_and_all_share_the_rest(self):
-        gate = recurrent_gates.RecurrentChannelGate(
-            [4, 4, 6], {"a": 2, "b": 3, "c": 3}, keeps_first=["c"], hidden=5)
-        state = gate.initial_state(2)
-        for name, width, count in (("a", 4, 2), ("b", 4, 3), ("c", 6, 3)):
-            chances, state = gate(tf.ones([2, 3, 3, width]), state, name)
-            self.assertEqual(chances.shape, (2, count))
-            self.assertEqual(state.shape, (2, 10))
-        self.assertAllEqual(chances[:, 0], [1.0, 1.0])
-        self.assertEqual([bias.shape[0] for bias in gate.biases], [2, 3, 2])
-        self.assertLen(gate.embed, 2)
-
-    def test_work_by_hand(self):
-        gate = recurrent_gates.RecurrentChannelGate([16], {"a": 3})
-        self.assertEqual(gate.work(4, 5, 16, "a"), work.Work(
-            160 + 800 + 30, 170 + 840 + 33, 320 + 26 + 60 + 13))
-
-    def test_config_survives(self):
-        gate = recurrent_gates.RecurrentChannelGate(
-            [4], {"a": 2}, keeps_first=["a"], hidden=3)
-        copy = recurrent_gates.RecurrentChannelGate.from_config(
-            gate.get_config())
-        self.assertEqual(copy.get_config(), gate.get_config())
-
-    def test_its_memory_stands_still_behind_a_closed_layer_gate(self):
+    def test_that_of_a_channel_gate_stands_still_behind_a_closed_layer_gate(self):
         net = _network("recurrent", "recurrent")
         images = _images(6)
         outputs = net(images)

@@ -20,7 +20,8 @@ def _network(**settings):
 
 # A ResNet8's graphs but for the blocks, in milliseconds.
 _MEDIANS = {
-    "stem": 0.5, "layer_gate_16": 0.01, "layer_gate_32": 0.02,
+    "stem": 0.5, "stage1_block1_layer_gate": 0.01,
+    "stage2_block1_layer_gate": 0.01, "stage3_block1_layer_gate": 0.02,
     "stage1_block1_channel_gate": 0.03, "stage2_block1_channel_gate": 0.04,
     "stage3_block1_channel_gate": 0.05, "stage2_block1_skip": 0.06,
     "stage3_block1_skip": 0.07, "exit1": 0.08, "exit2": 0.09, "exit3": 0.1,
@@ -185,7 +186,7 @@ class TableTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("stem", _VARIANTS), ("head", _WHOLE), ("exit2", _VARIANTS),
-        ("layer_gate_32", _VARIANTS), ("stage2_block1_skip", _WHOLE),
+        ("stage3_block1_layer_gate", _VARIANTS), ("stage2_block1_skip", _WHOLE),
         ("stage3_block1_channel_gate", _VARIANTS),
         ("stage1_block1", _WHOLE), ("stage2_block1_groups_1", _VARIANTS))
     def test_missing_graph_is_an_error_that_names_it(self, name, blocks):

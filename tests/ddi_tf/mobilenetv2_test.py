@@ -8,7 +8,6 @@ from absl.testing import parameterized
 from ddi_tf import errors
 from ddi_tf import mobilenetv2
 from ddi_tf import network
-from ddi_tf import subgraphs
 
 
 def _config(**settings):
@@ -91,22 +90,6 @@ class BlockTest(tf.test.TestCase, parameterized.TestCase):
         kernel = block.project.conv.kernel
         kernel.assign(kernel * tf.reshape([1.0, 1, 0, 0], [1, 1, 4, 1]))
         self.assertAllClose(masked, block(x))
-
-
-class CutTest(tf.test.TestCase):
-
-    def test_a_shared_gate_has_a_graph_for_each_shape_that_it_reads(self):
-        # Stages 2 and 3 have 16 channels, at 32 x 32 and at 16 x 16.
-        net = network.Network(_config(
-            width=0.5, channel_gates=False, exits=False))
-        cut = subgraphs.cut(net, subgraphs.masked)
-        gates = {step.layer_gate.name: step.layer_gate.inputs["features"]
-                 for step in cut.steps if step.layer_gate}
-        self.assertEqual(gates, {
-            "layer_gate_16_32x32": (1, 32, 32, 16),
-            "layer_gate_16_16x16": (1, 16, 16, 16),
-            "layer_gate_32": (1, 8, 8, 32), "layer_gate_48": (1, 8, 8, 48),
-            "layer_gate_80": (1, 4, 4, 80)})
 
 
 class MacsTest(tf.test.TestCase, parameterized.TestCase):

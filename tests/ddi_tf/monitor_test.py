@@ -3,6 +3,7 @@
 import json
 from unittest import mock
 
+import gate_case
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -48,9 +49,9 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
         cls.net = network.Network(network.NetworkConfig(
             depth=8, classes=4, image_shape=(16, 16, 3)))
         # Unsure gates, so that images differ.
-        for gate in cls.net.gates:
-            gate.score.kernel.assign(20 * gate.score.kernel)
-            gate.score.bias.assign(tf.zeros_like(gate.score.bias))
+        for score in gate_case.scores(cls.net):
+            score.kernel.assign(20 * score.kernel)
+            score.bias.assign(tf.zeros_like(score.bias))
         cls.macs = cls.net.costs
         cls.picojoules = cls.net.work.priced(
             energy.model("horowitz", "int8").energy)

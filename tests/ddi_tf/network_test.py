@@ -290,18 +290,20 @@ class ThresholdsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(ours, theirs)
 
     @parameterized.parameters(0.0, 1.0)
-    def test_gradient_is_still_that_of_the_probabilities(self, threshold):
-        gate = self.net.layer_gate
+    def test_gradient_is_that_of_the_probabilities_by_chance(self, threshold):
+        score = self.net.layer_gate.scores["stage1_block1"]
         with tf.GradientTape(persistent=True) as tape:
             outputs = self.net(
                 _images(2), thresholds=tf.fill([2, 9], threshold))
             hard = outputs.decisions.layers[:, 0]
             soft = outputs.probabilities.layers[:, 0]
-        ours, theirs = (tape.gradient(value, gate.score.trainable_variables)
-                        for value in (hard, soft))
+            chance = tf.stop_gradient(tf.abs(soft - threshold))
+            halves = soft / (2 * chance)
+        ours, theirs = (tape.gradient(value, score.trainable_variables)
+                        for value in (hard, halves))
         self.assertNotAllClose(ours[1], [0.0])
         for a, b in zip(ours, theirs):
-            self.assertAllEqual(a, b)
+            self.assertAllClose(a, b)
 
     def test_forced_decisions_know_none(self):
         outputs = self.net(

@@ -1,5 +1,6 @@
 """Tests of finding int8 ranges on the way that a device goes."""
 
+import gate_case
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -19,9 +20,9 @@ def _network(seed=0, depth=8, **settings):
     tf_keras.utils.set_random_seed(seed)
     net = network_lib.Network(network_lib.NetworkConfig(
         depth=depth, image_shape=(16, 16, 3), **settings))
-    for gate in net.gates:  # of both minds
-        gate.score.bias.assign(tf.zeros_like(gate.score.bias))
-        gate.score.kernel.assign(4 * gate.score.kernel)
+    for score in gate_case.scores(net):  # of both minds
+        score.bias.assign(tf.zeros_like(score.bias))
+        score.kernel.assign(4 * score.kernel)
     return net
 
 
@@ -32,7 +33,8 @@ def _images(count, seed=1):
 
 def _open_all_but(net, closed):
     """Closes one block for every image, and opens all others."""
-    net.layer_gate.score.bias.assign([50.0])
+    for bias in net.layer_gate.biases:
+        bias.assign([50.0])
     for name, gate in net.channel_gates.items():
         gate.score.bias.assign(2 * [-50.0 if name == closed else 50.0])
 

@@ -74,13 +74,13 @@ class CutTest(tf.test.TestCase):
     def test_every_subgraph_stands_once_in_the_order_of_decisions(self):
         self.assertEqual([graph.name for graph in self.cut.graphs], [
             "stem",
-            "layer_gate_16", "stage1_block1_channel_gate",
+            "stage1_block1_layer_gate", "stage1_block1_channel_gate",
             "stage1_block1_groups_0", "stage1_block1_groups_1",
             "stage1_block1_groups_0_1", "exit1",
-            "stage2_block1_channel_gate",
+            "stage2_block1_layer_gate", "stage2_block1_channel_gate",
             "stage2_block1_groups_0", "stage2_block1_groups_1",
             "stage2_block1_groups_0_1", "stage2_block1_skip", "exit2",
-            "layer_gate_32", "stage3_block1_channel_gate",
+            "stage3_block1_layer_gate", "stage3_block1_channel_gate",
             "stage3_block1_groups_0", "stage3_block1_groups_1",
             "stage3_block1_groups_0_1", "stage3_block1_skip", "exit3",
             "head"])

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from unittest import mock
 
+import gate_case
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -39,9 +40,9 @@ class RecordTest(tf.test.TestCase):
         super().setUpClass()
         tf_keras.utils.set_random_seed(2)
         cls.net, cls.dataset = network.Network(_CONFIG), _dataset()
-        for gate in cls.net.gates:  # so that they differ between images
-            gate.score.kernel.assign(40 * gate.score.kernel)
-            gate.score.bias.assign(tf.zeros_like(gate.score.bias))
+        for score in gate_case.scores(cls.net):  # so that they differ between images
+            score.kernel.assign(40 * score.kernel)
+            score.bias.assign(tf.zeros_like(score.bias))
 
     def setUp(self):
         super().setUp()

@@ -306,8 +306,8 @@ class FinishTest(_TrainerTest):
         self.assertEqual((record["phase"], record["step"]), ("finish", 5))
         for ours, theirs in zip(self.whole.network.gates,
                                 self.before.network.gates):
-            self.assertAllClose(
-                ours.score.bias, theirs.score.bias + record["gate_shift"])
+            for after, before in zip(ours.biases, theirs.biases):
+                self.assertAllClose(after, before + record["gate_shift"])
 
     def test_record_is_of_the_network_as_it_is_kept(self):
         net = self.whole.folder.load_network()
@@ -345,7 +345,7 @@ class FinishTest(_TrainerTest):
     def test_target_is_held_where_gates_can_be_shifted_to_it(self):
         run = self._copy("held", target_cost=0.8)
         # A cost that follows the shift, whatever twenty images would say.
-        bias = run.network.gates[0].score.bias
+        bias = run.network.gates[0].biases[0]
         start = float(bias[0])
         with mock.patch.object(monitor.Monitor, "cost", lambda self, tune=None:
                                0.7 + 0.4 * (float(bias[0]) - start)):
@@ -510,7 +510,8 @@ class WarmupTest(_TrainerTest):
         config = dataclasses.replace(_PLAIN, layer_gates=True)
         schedule = dataclasses.replace(_SCHEDULE, epochs={"warmup": 5})
         run = _Run(self._path(), config, schedule)
-        run.network.layer_gate.score.bias.assign([9.0])
+        for bias in run.network.layer_gate.biases:
+            bias.assign([9.0])
         with mock.patch.object(steering, "_EMA_DECAY", 0.5):
             run.to_the_end()
         # The mean falls from 1 by half each step: 1 / 64, then 1 / 128.
