@@ -175,10 +175,10 @@ class AllAtOnce:
     def initial_state(self, batch_size):
         del batch_size  # it remembers nothing
 
-    def name(self, block, role):
-        """There is no graph to name. Raises ExportError."""
+    def function(self, block):
+        """There is no graph of it. Raises ExportError."""
         raise errors.ExportError(
             "the gates of a bundle look at features, and a policy at the "
             "image: `model_strategy` blockdrop is trained and counted in MACs "
-            f"or energy, not exported or timed. Received: {role} of "
+            "or energy, not exported or timed. Received: a policy for "
             f"{block.name}")

@@ -211,7 +211,8 @@ class MacTableTest(tf.test.TestCase):
         self.assertEqual(net.work.runs[2], net.blocks[2].run_work)
         self.assertEqual(net.work.head, net.head.work)
         self.assertEqual(
-            net.work.layer_gates[1], net.layer_gate.work(32, 32, 16))
+            net.work.layer_gates[1],
+            net.layer_gate.work(32, 32, 16, "stage2_block1"))
         self.assertEqual(
             net.work.channel_gates[2],
             net.channel_gates["stage3_block1"].work(16, 16))

@@ -346,12 +346,13 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
         def measure():
             return float(mean_cost())
         start = measure()
-        for gate in net.gates:
-            gate.biases[0].assign_add(known * tf.ones_like(gate.biases[0]))
+        biases = [bias for gate in net.gates for bias in gate.biases]
+        for bias in biases:
+            bias.assign_add(known * tf.ones_like(bias))
         target = measure()
         self.assertGreater(abs(target - start), 0.05)
-        for gate in net.gates:
-            gate.biases[0].assign_sub(known * tf.ones_like(gate.biases[0]))
+        for bias in biases:
+            bias.assign_sub(known * tf.ones_like(bias))
         shift, _, cost = finish.hold_target(net.gates, measure, target)
         self.assertEqual(measure(), cost)
         self.assertGreater(shift * known, 0)

@@ -128,7 +128,7 @@ class RealPathTest(tf.test.TestCase):
             data.normalize(images, _SCALING))).numpy()
         layer, _ = net.layer_gate(
             net.stem(data.normalize(images, _SCALING)),
-            net.layer_gate.initial_state(40))
+            net.layer_gate.initial_state(40), block.name)
         run = (layer.numpy()[:, 0] >= 0.5) & (probability >= 0.5).any(axis=1)
         self.assertBetween(run.sum(), 1, 39)  # else this shows nothing
         ranges.find(net, _SCALING, images, images[:4])
