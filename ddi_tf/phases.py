@@ -269,18 +269,15 @@ def gate_noise(phase, schedule, step, steps):
     """Width of the noise in the gates' thresholds, in [0, 1].
 
     It rises soon after gates begin to skip, and stays while weights recover: a
-    gate that is drawn sees what comes of opening and of closing, and learns to
-    be sure. Without it gates gather round one half, and follow every step of
-    the weights (ResNet14, CIFAR-10, layer gates alone, target 0.4: 78.4% on
-    tune with noise that went over the restore phase, 81.5% with noise to its
-    end).
+    gate that is drawn sees what comes of both, and learns to be sure. Without,
+    gates gather round one half and follow every step of the weights (ResNet14,
+    layer gates alone, 0.4: 78.4% on tune where it went over the phase, 81.5%).
     """
     if phase.sampled:
         return 1.0
-    way = (step + 1) / steps
-    share = {"skip": way / _NOISE_RISE,
+    share = {"skip": (step + 1) / steps / _NOISE_RISE,
              "restore": 1.0}.get(phase.name, 0.0)
-    return schedule.gate_noise * min(max(share, 0.0), 1.0)
+    return schedule.gate_noise * min(share, 1.0)
 
 
 def blocks_decided(phase, blocks, step, steps):
