@@ -49,34 +49,28 @@ def make(config, blocks, groups, filters):
     layers = [block for block in blocks
               if config.layer_gates and block.skippable]
     masked = [block for block in blocks if block.name in groups]
-    return Gates(*_layer_gates(config.layer_gate, layers, filters),
-                 *_channel_gates(config.channel_gate, masked, groups, filters))
+    return Gates(
+        *_gates("layer_gate", config.layer_gate, layers,
+                {block.name: 1 for block in layers}, filters),
+        *_gates("channel_gate", config.channel_gate, masked, groups, filters))
 
 
-def _layer_gates(kind, blocks, filters):
-    """(recurrent gate or None, gates per block, gating)."""
-    if blocks and kind == "recurrent":
-        gate = recurrent_gates.RecurrentGate(
-            [block.in_shape[-1] for block in blocks],
-            {block.name: 1 for block in blocks}, name="layer_gate")
-        return gate, {}, Shared(gate, blocks)
-    gates = {block.name: conv_gate.ConvGate(
-        block.in_shape[-1], 1, filters=filters,
-        name=f"{block.name}_layer_gate") for block in blocks}
-    return None, gates, PerBlock(gates)
+def _gates(role, kind, blocks, groups, filters):
+    """(recurrent gate or None, gates per block, gating).
 
-
-def _channel_gates(kind, blocks, groups, filters):
-    """(recurrent gate or None, gates per block, gating)."""
+    Args:
+        role: layer_gate or channel_gate.
+        blocks: those that have one.
+        groups: name of each -> its decisions.
+    """
     if blocks and kind == "recurrent":
         gate = recurrent_gates.RecurrentGate(
             [block.in_shape[-1] for block in blocks], groups,
-            [block.name for block in blocks if not block.skippable],
-            name="channel_gate")
-        return gate, {}, Shared(gate, blocks)
+            [block.name for block in blocks if not block.skippable], name=role)
+        return gate, {}, Shared(gate)
     gates = {block.name: conv_gate.ConvGate(
         block.in_shape[-1], groups[block.name], filters=filters,
-        keeps_first=not block.skippable, name=f"{block.name}_channel_gate")
+        keeps_first=not block.skippable, name=f"{block.name}_{role}")
         for block in blocks}
     return None, gates, PerBlock(gates)
 
@@ -111,16 +105,14 @@ class Shared:
     """One `recurrent_gates.RecurrentGate` for several blocks.
 
     Args:
-        gate: the gate.
-        blocks: list of the blocks that it decides about.
+        gate: the gate; it decides about the blocks of its `groups`.
     """
 
-    def __init__(self, gate, blocks):
+    def __init__(self, gate):
         self._gate = gate
-        self._shapes = {block.name: block.in_shape for block in blocks}
 
     def decides(self, block):
-        return block.name in self._shapes
+        return block.name in self._gate.groups
 
     def initial_state(self, batch_size):
         return self._gate.initial_state(batch_size)

@@ -180,5 +180,5 @@ class AllAtOnce:
         raise errors.ExportError(
             "the gates of a bundle look at features, and a policy at the "
             "image: `model_strategy` blockdrop is trained and counted in MACs "
-            "or energy, not exported or timed. Received: a policy for "
+            "or energy, not exported or timed. Received: layer_gate of "
             f"{block.name}")

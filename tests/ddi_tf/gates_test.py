@@ -174,8 +174,10 @@ class RecurrentGateTest(tf.test.TestCase, parameterized.TestCase):
         for name, width, count in (("a", 4, 2), ("b", 4, 1), ("c", 6, 3)):
             chances, state = gate(tf.ones([2, 3, 3, width]), state, name)
             self.assertEqual(chances.shape, (2, count))
+            self.assertEqual(state.shape, (2, 10))
         self.assertAllEqual(chances[:, 0], [1.0, 1.0])
         self.assertEqual([bias.shape[0] for bias in gate.biases], [2, 1, 2])
+        self.assertLen(gate.embed, 2)
         # Two embeddings (kernel, bias), LSTM (two kernels, bias), three scores.
         self.assertLen(gate.trainable_variables, 2 * 2 + 3 + 3 * 2)
 
@@ -239,11 +241,13 @@ class RecurrentGateTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(gate.work(8, 8, channels, "a").macs, expected)
 
     def test_work_by_hand(self):
-        # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 3,
-        # each with biases.
-        gate = recurrent_gates.RecurrentGate([16], {"a": 3})
+        # The pool reads the features; 16 to 10, 10 + 10 to 4 * 10, 10 to 1 or
+        # 3, each with biases.
+        gate = recurrent_gates.RecurrentGate([16], {"a": 1, "b": 3})
         self.assertEqual(gate.work(4, 5, 16, "a"), work.Work(
-            160 + 800 + 30, 170 + 840 + 33, 4 * 5 * 16 + 26 + 60 + 13))
+            970, 170 + 840 + 11, 4 * 5 * 16 + 26 + 60 + 11))
+        self.assertEqual(gate.work(4, 5, 16, "b"), work.Work(
+            160 + 800 + 30, 170 + 840 + 33, 320 + 26 + 60 + 13))
 
     def test_hidden_must_be_positive(self):
         with self.assertRaisesRegex(

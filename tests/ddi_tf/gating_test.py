@@ -142,7 +142,7 @@ def _walked(net, image):
 
 class MemoryTest(tf.test.TestCase):
 
-    def test_that_of_a_channel_gate_stands_still_behind_a_closed_layer_gate(self):
+    def test_it_stands_still_behind_a_closed_layer_gate(self):
         net = _network("recurrent", "recurrent")
         images = _images(6)
         outputs = net(images)

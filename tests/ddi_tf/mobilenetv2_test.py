@@ -8,6 +8,7 @@ from absl.testing import parameterized
 from ddi_tf import errors
 from ddi_tf import mobilenetv2
 from ddi_tf import network
+from ddi_tf import subgraphs
 
 
 def _config(**settings):
@@ -90,6 +91,24 @@ class BlockTest(tf.test.TestCase, parameterized.TestCase):
         kernel = block.project.conv.kernel
         kernel.assign(kernel * tf.reshape([1.0, 1, 0, 0], [1, 1, 4, 1]))
         self.assertAllClose(masked, block(x))
+
+
+class CutTest(tf.test.TestCase):
+
+    def test_gates_of_blocks_of_a_width_read_each_its_own_shape(self):
+        # Stages 2 and 3 have 16 channels, at 32 x 32 and at 16 x 16.
+        net = network.Network(_config(
+            width=0.5, channel_gates=False, exits=False))
+        cut = subgraphs.cut(net, subgraphs.masked)
+        gates = {step.layer_gate.name: step.layer_gate.inputs["features"]
+                 for step in cut.steps if step.layer_gate}
+        self.assertEqual(gates, {
+            f"{block.name}_layer_gate": (1, *block.in_shape)
+            for block in net.blocks if block.skippable})
+        self.assertEqual(set(gates.values()), {
+            (1, 32, 32, 16), (1, 16, 16, 16), (1, 8, 8, 32), (1, 8, 8, 48),
+            (1, 4, 4, 80)})
+        self.assertLen({graph.name for graph in cut.graphs}, len(cut.graphs))
 
 
 class MacsTest(tf.test.TestCase, parameterized.TestCase):

@@ -197,7 +197,7 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     def test_there_are_no_graphs_of_it(self):
         with self.assertRaisesRegex(
                 errors.ExportError, "not exported or timed. Received: "
-                "a policy for stage1_block1"):
+                "layer_gate of stage1_block1"):
             subgraphs.cut(_network(), subgraphs.masked)
 
 

@@ -40,7 +40,8 @@ class RecordTest(tf.test.TestCase):
         super().setUpClass()
         tf_keras.utils.set_random_seed(2)
         cls.net, cls.dataset = network.Network(_CONFIG), _dataset()
-        for score in gate_case.scores(cls.net):  # so that they differ between images
+        # So that they differ between images.
+        for score in gate_case.scores(cls.net):
             score.kernel.assign(40 * score.kernel)
             score.bias.assign(tf.zeros_like(score.bias))
 
