@@ -3,10 +3,11 @@
     python benchmarks/compare.py --run=RUN --bundle=BUNDLE --split=test
 
 "in full" is the backbone as the base phase left it, as one .tflite graph;
-"gated" is the bundle with exits off; "gated + exits" at its default operating
-point. All see every image in turn, on one thread.
+"gated" is the bundle with exits off; then come its operating points. All see
+every image in turn, on one thread.
 """
 
+import functools
 import json
 import time
 
@@ -58,7 +59,6 @@ def main(argv):
 def _ways(controller, content, bundle):
     """name -> callable of one image, returning a `answers.Answer`."""
     whole = monolith.Monolith(content, controller, bundle)
-    point = bundle.operating_point("default").thresholds
     every = tuple(tuple(range(step.groups))
                   for step in bundle.manifest.plan.steps)
 
@@ -71,10 +71,10 @@ def _ways(controller, content, bundle):
             1e3 * (time.perf_counter() - started))
 
     return {
-        "in full": in_full,
-        "gated": controller.classify,
-        "gated + exits": lambda image: controller.classify(
-            image, thresholds=point)}
+        "in full": in_full, "gated": controller.classify,
+        **{f"gated, exits at {point.name}": functools.partial(
+            controller.classify, thresholds=point.thresholds)
+           for point in bundle.manifest.operating_points}}
 
 
 def measure(ways, split, bundle):
