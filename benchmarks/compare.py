@@ -103,7 +103,7 @@ def measure(ways, split, bundle):
 def _print(result, dataset):
     table = Table(title=f"{result['images']} {result['split']} images of "
                   f"{dataset}, {result['run']}")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in ("accuracy", "mean MACs", "of full", "skip ratio",
                  "mean latency", "of full", "left at"):
         table.add_column(name, justify="right")
