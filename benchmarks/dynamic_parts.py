@@ -14,13 +14,13 @@ import json
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
 
-import numpy as np
 from absl import app
 from absl import flags
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import reached
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import data_flags
@@ -109,7 +109,7 @@ class Gates:
             outcome = thresholds.apply(
                 seen, seen.macs(self._prices),
                 [None] * len(self._network.exits))
-            found[name] = _of(outcome)
+            found[name] = reached.of(outcome)
         return found
 
     def _hold(self, share):
@@ -121,16 +121,7 @@ def _exits(searched, splits, budget):
     """What searched thresholds come to; None where they make no sense."""
     if not searched.least <= budget <= searched.most:
         return None
-    chosen = searched.within(budget).thresholds
-    return {"thresholds": chosen, **{
-        name: _of(thresholds.apply(
-            recorded.traces, recorded.costs["macs"], chosen))
-        for name, recorded in splits.items()}}
-
-
-def _of(outcome):
-    return {"accuracy": float(np.mean(outcome.correct)),
-            "mean_macs": float(np.mean(outcome.cost))}
+    return reached.at(searched.within(budget).thresholds, splits)
 
 
 def _show(result):

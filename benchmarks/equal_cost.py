@@ -20,10 +20,10 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+import reached
 from ddi_tf import errors
 from ddi_tf import run_folder
 from ddi_tf import search
-from ddi_tf import thresholds
 from ddi_tf import trace_files
 
 _RUNS = flags.DEFINE_list(
@@ -38,9 +38,12 @@ def main(argv):
     quiet.tensorflow_logs()
     try:
         budgets = [float(budget) for budget in _BUDGETS.value]
+    except ValueError as error:
+        sys.exit(f"error: --budgets takes numbers separated by commas ({error}).")
+    try:
         result = {"budgets": budgets,
                   "runs": [_measure(path, budgets) for path in _RUNS.value]}
-    except (errors.DDIError, ValueError) as error:
+    except errors.DDIError as error:
         sys.exit(f"error: {error}")
     if _OUTPUT.value:
         pathlib.Path(_OUTPUT.value).write_text(
@@ -68,13 +71,7 @@ def _reached(searched, budget, splits):
     if budget < searched.least:
         return None
     chosen = searched.within(min(budget, searched.most)).thresholds
-    outcomes = {split: thresholds.apply(
-        recorded.traces, recorded.costs["macs"], chosen)
-        for split, recorded in splits.items()}
-    return {"thresholds": chosen, **{split: {
-        "accuracy": float(outcome.correct.mean()),
-        "mean_macs": float(outcome.cost.mean())}
-        for split, outcome in outcomes.items()}}
+    return reached.at(chosen, splits)
 
 
 def _show(result):

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import reached
 from ddi_tf import calibration
 from ddi_tf import exit_rules
 from ddi_tf import run_folder
 from ddi_tf import search
-from ddi_tf import thresholds
 from ddi_tf import trace_files
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the run.", required=True)
@@ -92,14 +92,9 @@ def _reached(chosen, budget, tune, test):
     """What thresholds come to on both splits; None if there are none."""
     if chosen is None:
         return None
-    found = {"thresholds": chosen}
-    for recorded in (tune, test):
-        outcome = thresholds.apply(
-            recorded.traces, recorded.costs["macs"], chosen)
-        found[recorded.about.split] = {
-            "accuracy": float(outcome.correct.mean()),
-            "mean_macs": float(outcome.cost.mean()),
-            "miss": float(outcome.cost.mean() / budget - 1)}
+    found = reached.at(chosen, {"tune": tune, "test": test})
+    for split in ("tune", "test"):
+        found[split]["miss"] = found[split]["mean_macs"] / budget - 1
     return found
 
 
