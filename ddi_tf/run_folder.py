@@ -34,6 +34,7 @@ from ddi_tf import storage
 from ddi_tf import strategies
 
 _KEEP = 3
+_LISTED = 3  # of the settings that changed: a latency profile has hundreds
 
 
 def commit():
@@ -106,9 +107,12 @@ class RunFolder:
             old.pop("commit", None)
             if changes := list(run_settings.changes(
                     old, run_settings.as_read(settings))):
+                rest = len(changes) - _LISTED
                 raise errors.ConfigError(
                     f"{self.path} holds a run with other settings: "
-                    f"{'; '.join(changes)}. Go on with it by --flagfile="
+                    f"{'; '.join(changes[:_LISTED])}"
+                    f"{f'; and {rest} more' if rest > 0 else ''}. "
+                    "Go on with it by --flagfile="
                     f"{self.path / 'flags.cfg'}, or give another --run.")
             return
         self._make()

@@ -95,6 +95,16 @@ class SettingsTest(_FolderTest):
                 "0.5"):
             self.folder.create(changed, "")
 
+    def test_of_many_changed_settings_three_are_named(self):
+        self._create()
+        changed = {**_SETTINGS, "schedule": {"epochs": {
+            "base": 1.0, **{name: 2.0 for name in "abcde"}}}}
+        with self.assertRaisesRegex(
+                errors.ConfigError,
+                r"epochs\.a was null, now is 2\.0; \S*b was [^;]*; "
+                r"\S*c was null, now is 2\.0; and 2 more\. Go on"):
+            self.folder.create(changed, "")
+
     def test_missing_run_json_says_what_to_give(self):
         with self.assertRaisesRegex(
                 errors.CheckpointError,

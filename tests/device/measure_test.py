@@ -4,6 +4,7 @@ The clock is not a real one: a graph takes as many milliseconds as it has MACs,
 and taking one of its outputs a microsecond.
 """
 
+import itertools
 import json
 import pathlib
 
@@ -26,8 +27,9 @@ MASKED = fakes.Block(layer_gate=4, skip=None, groups=3, channel_gate=6,
                      variants=((40, (0, 1, 2), True), (25, (0, 2), True)))
 FIXED = fakes.Block(variants=((9, (0,), False),), skippable=False)
 MANIFEST = fakes.manifest([fakes.GATED, MASKED, FIXED], stem=100, head=3)
-# Of the plan above: every graph once, then the full path.
-WALK_MS = 100 + (1 + 2 + 5 + 10 + 11 + 20 + 7) + (4 + 6 + 40 + 25) + 9 + 3
+# Of the plan above: in every walk, in its three walks, and the full path.
+ALWAYS_MS = 100 + (1 + 2 + 5 + 7) + (4 + 6) + 9 + 3
+WALKS_MS = 3 * ALWAYS_MS + (10 + 11 + 20) + (40 + 25 + 40)
 FULL_MS = 100 + 20 + 40 + 9 + 3
 
 
@@ -106,7 +108,7 @@ class TimesTest(MeasureTest):
             # The probability and the state; features, logits or groups.
             taken = 2 if "layer_gate" in name else 1
             np.testing.assert_array_equal(
-                found, [macs[name] + 0.001 * taken] * 2, name)
+                found, macs[name] + 0.001 * taken, name)
 
     def test_the_full_path_is_timed_as_a_whole(self):
         times = self.measure()
@@ -116,20 +118,30 @@ class TimesTest(MeasureTest):
             "stem", "block0_way2", "block1_way0", "block2_way0", "head"))
 
     def test_warm_up_rounds_are_not_counted(self):
-        # Twice a round: it is a part of the full path as well.
+        # Seven times a round: in three walks of two, and in the full path.
         self.graphs["stem"].slower_by_ms = 1
         times = self.measure(runs=3)
         self.assertEqual((times.rounds, times.warmup), (3, measure.WARMUP))
+        # The second of two walks is counted.
         np.testing.assert_allclose(
-            times.graphs["stem"], [120.001, 122.001, 124.001], rtol=1e-12)
+            times.graphs["stem"], 100.001 + np.array(
+                [71, 73, 75, 78, 80, 82, 85, 87, 89]), rtol=1e-12)
         np.testing.assert_allclose(times.full_path - times.full_path[0],
-                                   [0, 2, 4], atol=1e-9)
+                                   [0, 7, 14], atol=1e-9)
+
+    def test_a_variant_counts_when_its_walk_comes(self):
+        times = self.measure(runs=5)
+        self.assertEqual(
+            {name: len(times.graphs[name]) for name in (
+                "stem", "block0_way1", "block1_way0", "block1_way1")},
+            {"stem": 15, "block0_way1": 5, "block1_way0": 10,
+             "block1_way1": 5})
 
     def test_a_shared_graph_counts_whenever_it_runs(self):
         self.use(fakes.with_step(MANIFEST, 1, layer_gate="block0_layer_gate"))
         times = self.measure(runs=5)
-        self.assertLen(times.graphs["block0_layer_gate"], 10)
-        self.assertLen(times.graphs["stem"], 5)
+        self.assertLen(times.graphs["block0_layer_gate"], 30)
+        self.assertLen(times.graphs["stem"], 15)
         # What the plan does not run is not measured.
         self.assertNotIn("block1_layer_gate", times.graphs)
 
@@ -140,16 +152,18 @@ class TimesTest(MeasureTest):
 
 class RoundTest(MeasureTest):
 
-    def test_a_round_walks_the_plan_then_takes_the_full_path(self):
+    def test_a_round_walks_every_way_twice_then_takes_the_full_path(self):
         self.measure(runs=1)
-        expected = [
-            "stem",
-            "block0_layer_gate", "block0_channel_gate", "block0_skip",
-            "block0_way0", "block0_way1", "block0_way2", "block0_exit",
-            "block1_layer_gate", "block1_channel_gate", "block1_way1",
-            "block1_way0",
-            "block2_way0", "head",
-            "stem", "block0_way2", "block1_way0", "block2_way0", "head"]
+        expected = []
+        for ways in ((0, 0), (1, 1), (2, 0)):
+            expected += 2 * [
+                "stem",
+                "block0_layer_gate", "block0_channel_gate", "block0_skip",
+                f"block0_way{ways[0]}", "block0_exit",
+                "block1_layer_gate", "block1_channel_gate",
+                f"block1_way{ways[1]}", "block2_way0", "head"]
+        expected += ["stem", "block0_way2", "block1_way0", "block2_way0",
+                     "head"]
         self.assertEqual(self.runtime.executed,
                          expected * (measure.WARMUP + 1))
 
@@ -163,14 +177,18 @@ class RoundTest(MeasureTest):
 
     def test_features_come_from_the_graph_before(self):
         self.measure(runs=1)
-        for name, before in (
-                ("block0_layer_gate", "stem"), ("block0_skip", "stem"),
-                ("block0_way0", "stem"), ("block0_way2", "stem"),
-                ("block0_exit", "block0_way2"),
-                ("block1_layer_gate", "block0_way2"),
-                ("block1_way1", "block0_way2"),
-                ("block2_way0", "block1_way0"), ("head", "block2_way0")):
-            for inputs in self.calls(name):
+        # In turn where a walk has brought another variant.
+        block0 = [f"block0_way{way}" for way in (0, 0, 1, 1, 2, 2)]
+        block1 = [f"block1_way{way}" for way in (0, 0, 1, 1, 0, 0)]
+        for name, befores in (
+                ("block0_layer_gate", ["stem"]), ("block0_skip", ["stem"]),
+                ("block0_way0", ["stem"]), ("block0_way2", ["stem"]),
+                ("block0_exit", block0), ("block1_layer_gate", block0),
+                ("block1_way1", ["block0_way1"]),
+                ("block2_way0", [*block1, "block1_way0"]),
+                ("head", ["block2_way0"])):
+            for inputs, before in zip(
+                    self.calls(name), itertools.cycle(befores)):
                 np.testing.assert_array_equal(
                     inputs[0], np.full(fakes.FEATURES, self.number(before)))
 
@@ -220,25 +238,25 @@ class RoundTest(MeasureTest):
         self.measure(runs=5)
         found = [inputs[0] for inputs in self.calls("stem")]
         order = [*(n % 3 for n in range(measure.WARMUP)), 0, 1, 2, 0, 1]
-        self.assertLen(found, 2 * len(order))
-        for index, image in enumerate(np.repeat(order, 2)):
+        self.assertLen(found, 7 * len(order))
+        for index, image in enumerate(np.repeat(order, 7)):
             np.testing.assert_array_equal(
                 found[index], self.device.prepare(IMAGES[image]))
 
 
 class LimitTest(MeasureTest):
-    """A round of this plan takes 415 ms and some microseconds."""
+    """A round of this plan takes 1286 ms and some microseconds."""
 
     def test_no_round_begins_after_the_time(self):
-        self.assertEqual(WALK_MS + FULL_MS, 415)
-        # 48 rounds end after 19.92 s, so one more begins.
+        self.assertEqual(2 * WALKS_MS + FULL_MS, 1286)
+        # 46 rounds end after 59.16 s, so one more begins.
         self.clock.now = 7  # it need not begin at zero
-        times = self.measure(runs=1000, seconds=20)
-        self.assertEqual((times.rounds, times.warmup), (39, 10))
-        self.assertBetween(self.clock.now / 1e9, 20, 20.415)
+        times = self.measure(runs=1000, seconds=60)
+        self.assertEqual((times.rounds, times.warmup), (37, 10))
+        self.assertBetween(self.clock.now / 1e9, 60, 61.286)
 
     def test_warm_up_takes_a_quarter_of_the_time(self):
-        times = self.measure(runs=1000, seconds=4)
+        times = self.measure(runs=1000, seconds=12)
         self.assertEqual((times.rounds, times.warmup), (7, 3))
 
     def test_there_is_one_round_however_short_the_time(self):
@@ -267,7 +285,7 @@ class AnyPlanTest(MeasureTest):
         for name in times.full_path_graphs:
             self.assertIn(name, times.graphs)
         # Of a full path nothing but its graphs takes time on this clock.
-        whole = sum(times.graphs[name] for name in times.full_path_graphs)
+        whole = sum(times.graphs[name][0] for name in times.full_path_graphs)
         np.testing.assert_allclose(times.full_path, whole, atol=1e-9)
 
 
