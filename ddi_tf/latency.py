@@ -11,6 +11,7 @@ import numpy as np
 
 from ddi_tf import costs
 from ddi_tf import errors
+from ddi_tf import storage
 from ddi_tf import subgraphs
 
 
@@ -40,6 +41,13 @@ def read(path):
             f"{path}: the latency of {bad[0]} is {medians[bad[0]]} ms; measure "
             "again: python -m device.profile")
     return medians
+
+
+def write(path, medians):
+    """Writes graph name -> median milliseconds, so that `read` reads them."""
+    storage.write_atomically(path, json.dumps({"graphs": [
+        {"name": name, "median_ms": median}
+        for name, median in medians.items()]}, indent=1) + "\n")
 
 
 def source(path):

@@ -6,6 +6,7 @@
     zoo/NAME/phases/       its base network
     zoo/NAME/traces/       of tune and test, without images
     zoo/NAME/float32/      a bundle; others are called by their numbers too
+    zoo/NAME/latency.json  what subgraphs took, if the loss counted time
     zoo/NAME/notes.md      written by hand: what it is for, and its limits
     zoo/NAME/entry.json    what no other file says (`Entry.facts`)
     zoo/NAME/card.json, card.md  every number, made of the files above
@@ -23,6 +24,10 @@ FORMAT_VERSION = 1
 
 # Of all entries together, so that a repository can hold them.
 MOST_BYTES = 60_000_000
+
+# A latency profile, of medians alone: what a run with --loss_resource=latency
+# keeps of it.
+PROFILE = "latency.json"
 
 # What `device.bundle` calls numbers -> the bundle's folder.
 BUNDLES = {"none": "float32", "float16": "float16", "dynamic": "dynamic",

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ddi_tf import errors
+from ddi_tf import latency
 from ddi_tf import new_folder
 from ddi_tf import progress
 from ddi_tf import steering
@@ -24,6 +25,10 @@ from ddi_tf.zoo import sums
 
 _COPIED = ("run.json", "metrics.jsonl")
 
+# What logits of traces are multiples of: half the bytes. Pictures and calibration
+# errors need no more; predictions and entropies are kept beside them, exact.
+_LOGIT_STEP = 1 / 128
+
 # Headings that the notes must have.
 _HEADINGS = ("Intended use", "Limits")
 
@@ -31,6 +36,7 @@ _HEADINGS = ("Intended use", "Limits")
 _RECIPE = re.compile(r"--(no)?(data_|loss_|model_|train_|target_cost|seed|"
                      r"deterministic)(?!dir=|cache=|download|memory_gb)")
 _BASE = "--train_base_checkpoint="
+_PROFILE = "--loss_latency_profile="
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +149,8 @@ def _copy_run(run, entry, where):
     """The run's texts, and its networks without what an optimizer keeps."""
     for name in _COPIED:
         shutil.copyfile(run.path / name, entry.path / name)
+    if medians := run.settings.get("resource", {}).get("median_ms"):
+        latency.write(entry.path / entry_lib.PROFILE, medians)
     flags = list(recipe(run.flags, where))
     (entry.path / "flags.cfg").write_text(
         "".join(f"{line}\n" for line in flags), encoding="utf-8")
@@ -164,11 +172,15 @@ def recipe(flags, where):
 
     Args:
         flags: lines of a run's flags.cfg.
-        where: of the entry, which a base network is then taken from.
+        where: of the entry, which a base network and a latency profile are
+            then taken from.
     """
+    place = f"{where.parent.name}/{where.name}"
     for line in flags:
         if line.startswith(_BASE):
-            yield f"{_BASE}{where.parent.name}/{where.name}"
+            yield f"{_BASE}{place}"
+        elif line.startswith(_PROFILE):
+            yield f"{_PROFILE}{place}/{entry_lib.PROFILE}"
         elif _RECIPE.match(line):
             name, equals, value = line.partition("=")
             # A place of this machine means nothing on others.
@@ -177,8 +189,9 @@ def recipe(flags, where):
 
 
 def _copy_traces(traces, entry, name):
-    """Traces, of the entry's own checkpoint, and without the images."""
+    """Traces, of the entry's own checkpoint, without images, logits rounded."""
     for split, recorded in traces.items():
+        rounded = _LOGIT_STEP * np.round(recorded.traces.logits / _LOGIT_STEP)
         about = dataclasses.replace(
             recorded.about, run=name, best=False,
             fingerprint=trace_files.fingerprint(
@@ -186,6 +199,8 @@ def _copy_traces(traces, entry, name):
         trace_files.save(
             trace_files.path(entry.path, split), recorded._replace(
                 about=about, examples=recorded.examples[:0],
+                traces=recorded.traces._replace(
+                    logits=rounded.astype(np.float32)),
                 example_indices=np.array([], int)))
 
 

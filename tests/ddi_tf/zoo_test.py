@@ -14,6 +14,7 @@ import tf_keras
 import train_command
 from ddi_tf import data
 from ddi_tf import errors
+from ddi_tf import latency
 from ddi_tf import network as network_lib
 from ddi_tf import resources
 from ddi_tf import run_folder
@@ -26,6 +27,7 @@ from ddi_tf import units
 from ddi_tf.zoo import checks
 from ddi_tf.zoo import entry as entry_lib
 from ddi_tf.zoo import listing
+from ddi_tf.zoo import manifests
 from ddi_tf.zoo import packing
 
 _NOTES = "## Intended use\n\nTests.\n\n## Limits\n\nKnows nothing.\n"
@@ -148,7 +150,12 @@ class PackTest(_ZooTest):
         for split in ("tune", "test"):
             old = trace_files.load_of(self.folder, split)
             new = trace_files.load_of(self.entry.run, split)
-            for name, values in old.traces._asdict().items():
+            rounded = new.traces.logits
+            self.assertDTypeEqual(rounded, np.float32)
+            self.assertAllClose(rounded, old.traces.logits, rtol=0, atol=1/256)
+            self.assertAllEqual(128 * rounded, np.round(128 * rounded))
+            for name, values in old.traces._replace(
+                    logits=rounded)._asdict().items():
                 self.assertAllEqual(values, getattr(new.traces, name), name)
             self.assertAllEqual(old.base_logits, new.base_logits)
 
@@ -177,6 +184,25 @@ class PackTest(_ZooTest):
                      "MFLOPs", f"| {100 * outcome.correct.mean():.2f}% |",
                      units.in_words(device[name]["mean_energy_mj"], "mJ")):
             self.assertIn(text, page)
+
+    def test_profile_that_the_loss_counted_by_goes_along(self):
+        path = pathlib.Path(self.create_tempdir().full_path) / "run"
+        shutil.copytree(self.folder.path, path)
+        medians = {"stem": 0.25, "head": 0.125}
+        (path / "run.json").write_text(json.dumps({
+            **self.folder.settings,
+            "resource": {"name": "latency", "median_ms": medians}}))
+        (path / "flags.cfg").write_text(
+            _FLAGS + "--loss_latency_profile=/home/me/profile.json\n")
+        entry = entry_lib.Entry(self.entry.path.parent / "timed")
+        with mock.patch.object(manifests, "check_same_run"):
+            packing.pack(self.sources(run=run_folder.RunFolder(path)),
+                         entry.path)
+        self.assertEqual(entry.run.flags[-1],
+                         "--loss_latency_profile=zoo/timed/latency.json")
+        self.assertEqual(latency.read(entry.path / "latency.json"), medians)
+        self.assertIn("  latency.json\n", entry.text("SHA256SUMS"))
+        self.assertFalse((self.entry.path / "latency.json").exists())
 
     def test_entry_that_exists_is_left_alone(self):
         before = (self.packed / "card.md").stat().st_mtime_ns
