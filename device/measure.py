@@ -2,11 +2,11 @@
 
 A walk runs one variant of every block, as an image does: each graph gets the
 features that the graph before it has just left in the interpreter's memory. A
-round walks until every variant has had its turn, each walk twice, and counts the
-second: the caches are then those of this network in use, neither of one graph in
-a loop, nor of all variants at once, which no image runs (ResNet38 with 15 of
-each block: gates took three times as long in one walk through them all). Then
-one image is classified with every block open, timed as a whole.
+round walks until every variant has had its turn, each walk twice, and counts
+the second: the caches are then those of this network in use, neither of one
+graph in a loop, nor of all variants at once, which no image runs (ResNet38 with
+15 of each block: gates took three times as long in one walk through them all).
+Then one image is classified with every block open, timed as a whole.
 """
 
 import time

@@ -25,8 +25,8 @@ from ddi_tf.zoo import sums
 
 _COPIED = ("run.json", "metrics.jsonl")
 
-# What logits of traces are multiples of: half the bytes. Pictures and calibration
-# errors need no more; predictions and entropies are kept beside them, exact.
+# What logits of traces are multiples of: half the bytes. Pictures and errors of
+# calibration need no more; predictions and entropies beside them are exact.
 _LOGIT_STEP = 1 / 128
 
 # Headings that the notes must have.
