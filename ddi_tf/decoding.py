@@ -102,8 +102,8 @@ def splits(encoded, counts, size, new_array, where):
     if len(broken) > MAX_BROKEN * total:
         raise errors.DataError(
             f"{where}: {len(broken)} of {total} images cannot be decoded, more "
-            f"than {MAX_BROKEN:.0%}: {_listed(broken)}. Replace or delete "
-            "them.")
+            f"than {MAX_BROKEN:.0%}: {errors.listed(broken, _LISTED)}. "
+            "Replace or delete them.")
     if broken:
         logging.warning("%s: left out %d of %d images, which cannot be "
                         "decoded: %s", where, len(broken), total,
@@ -124,12 +124,6 @@ def _square_or_error(content, size):
         return square(content, size)
     except errors.DataError as error:
         return error
-
-
-def _listed(names):
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0
-                                         else "")
 
 
 def _is_deep(image):

@@ -1,4 +1,21 @@
-"""Errors a caller may want to catch; each says what, where, the remedy."""
+"""Errors a caller may want to catch; each says what, where, the remedy.
+
+Beside them `listed`, for their messages.
+"""
+
+
+def listed(items, most, separator=", ", last=" "):
+    """The first `most` of some texts for a message: "a, b and 3 more".
+
+    Args:
+        items: list of texts.
+        most: how many are named.
+        separator: what stands between them.
+        last: what stands before the number of the others, if there are any.
+    """
+    rest = len(items) - most
+    return separator.join(items[:most]) + (
+        f"{last}and {rest} more" if rest > 0 else "")
 
 
 class DDIError(Exception):

@@ -11,7 +11,6 @@ import numpy as np
 
 from ddi_tf import costs
 from ddi_tf import errors
-from ddi_tf import storage
 from ddi_tf import subgraphs
 
 
@@ -43,11 +42,10 @@ def read(path):
     return medians
 
 
-def write(path, medians):
-    """Writes graph name -> median milliseconds, so that `read` reads them."""
-    storage.write_atomically(path, json.dumps({"graphs": [
-        {"name": name, "median_ms": median}
-        for name, median in medians.items()]}, indent=1) + "\n")
+def profile(medians):
+    """What `read` makes `medians` of, as a dict for JSON."""
+    return {"graphs": [{"name": name, "median_ms": median}
+                       for name, median in medians.items()]}
 
 
 def source(path):

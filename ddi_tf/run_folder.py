@@ -107,11 +107,9 @@ class RunFolder:
             old.pop("commit", None)
             if changes := list(run_settings.changes(
                     old, run_settings.as_read(settings))):
-                rest = len(changes) - _LISTED
+                named = errors.listed(changes, _LISTED, "; ", last="; ")
                 raise errors.ConfigError(
-                    f"{self.path} holds a run with other settings: "
-                    f"{'; '.join(changes[:_LISTED])}"
-                    f"{f'; and {rest} more' if rest > 0 else ''}. "
+                    f"{self.path} holds a run with other settings: {named}. "
                     "Go on with it by --flagfile="
                     f"{self.path / 'flags.cfg'}, or give another --run.")
             return

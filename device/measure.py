@@ -94,19 +94,15 @@ class _Rounds:
     def __init__(self, controller, clock):
         self._controller, self._clock = controller, clock
         self._all_open = all_open(controller)
-        # Per block: which variant runs when every channel is wanted.
-        self._widest = [block.choose(groups) for block, groups in zip(
-            controller.blocks, self._all_open)]
         self._walks = max((len(block.variants)
                            for block in controller.blocks), default=1)
-        self._laps = []  # (name, nanoseconds) of the walk
         self.graphs, self.full_path, self.number = {}, [], 0
 
     @property
     def full_path_graphs(self):
         """Names of the graphs that run when every block is open."""
-        blocks = (block.variants[index].name for block, index in zip(
-            self._controller.blocks, self._widest))
+        blocks = (block.way(groups).node.name for block, groups in zip(
+            self._controller.blocks, self._all_open))
         return (self._controller.stem.name, *blocks, self._controller.head.name)
 
     def add(self, image):
@@ -121,19 +117,30 @@ class _Rounds:
         self.number += 1
 
     def _walk(self, image, number):
-        """[(name, nanoseconds)] of a way through the plan.
+        return _Walk(self._controller, self._clock).run(image, number)
+
+
+class _Walk:
+    """One way through the plan, graph by graph; arguments as of `_Rounds`."""
+
+    def __init__(self, controller, clock):
+        self._controller, self._clock = controller, clock
+        self._states, self._laps = {}, []
+
+    def run(self, image, number):
+        """[(name, nanoseconds)] of every graph on the way.
 
         Args:
             image: as `classify` takes it.
             number: which variant a block runs; those with fewer begin again.
         """
-        controller, states, self._laps = self._controller, {}, []
+        controller = self._controller
         features = self._timed(
             _view, controller.stem, controller.prepare(image))
         for block in controller.blocks:
             for gate in (block.layer_gate, block.channel_gate):
                 if gate is not None:
-                    self._gate(gate, features, states)
+                    self._gate(gate, features)
             if block.skip is not None:
                 self._timed(_view, block.skip, features)
             made = self._variant(
@@ -145,15 +152,16 @@ class _Rounds:
         self._timed(_read, controller.head, features)
         return self._laps
 
-    def _gate(self, gate, features, states):
-        """Runs a gate; a recurrent one's state goes on in `states`."""
-        if gate.state is None:
+    def _gate(self, gate, features):
+        """Runs a gate; a recurrent one's state goes on."""
+        role, states = gate.state, self._states
+        if role is None:
             self._timed(_read, gate, features)
             return
-        if gate.state not in states:
-            states[gate.state] = self._controller.initial_state(gate.state)
-        states[gate.state] = self._timed(
-            _decision_and_state, gate, features, states[gate.state])
+        if role not in states:
+            states[role] = self._controller.initial_state(role)
+        states[role] = self._timed(
+            _decision_and_state, gate, features, states[role])
 
     def _variant(self, block, index, features):
         """Features behind one variant of a block."""

@@ -35,8 +35,10 @@ _HEADINGS = ("Intended use", "Limits")
 # What describes the network and its training, and names no place.
 _RECIPE = re.compile(r"--(no)?(data_|loss_|model_|train_|target_cost|seed|"
                      r"deterministic)(?!dir=|cache=|download|memory_gb)")
-_BASE = "--train_base_checkpoint="
-_PROFILE = "--loss_latency_profile="
+
+# Of these, what the entry itself has in their place: a path below it.
+_OWN = {"--train_base_checkpoint": "",
+        "--loss_latency_profile": f"/{entry_lib.PROFILE}"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _copy_run(run, entry, where):
     for name in _COPIED:
         shutil.copyfile(run.path / name, entry.path / name)
     if medians := run.settings.get("resource", {}).get("median_ms"):
-        latency.write(entry.path / entry_lib.PROFILE, medians)
+        _write_json(entry.path / entry_lib.PROFILE, latency.profile(medians))
     flags = list(recipe(run.flags, where))
     (entry.path / "flags.cfg").write_text(
         "".join(f"{line}\n" for line in flags), encoding="utf-8")
@@ -175,14 +177,11 @@ def recipe(flags, where):
         where: of the entry, which a base network and a latency profile are
             then taken from.
     """
-    place = f"{where.parent.name}/{where.name}"
     for line in flags:
-        if line.startswith(_BASE):
-            yield f"{_BASE}{place}"
-        elif line.startswith(_PROFILE):
-            yield f"{_PROFILE}{place}/{entry_lib.PROFILE}"
+        name, equals, value = line.partition("=")
+        if name in _OWN:
+            yield f"{name}={where.parent.name}/{where.name}{_OWN[name]}"
         elif _RECIPE.match(line):
-            name, equals, value = line.partition("=")
             # A place of this machine means nothing on others.
             yield name + equals + (
                 pathlib.Path(value).name if value.startswith("/") else value)
