@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import follower
+from ddi_tf import growing
 from ddi_tf import interruption
 from ddi_tf import model_flags
 from ddi_tf import network as network_lib
@@ -69,6 +71,10 @@ _CHECKPOINT = flags.DEFINE_string(
 _PRUNE_CHECKPOINT = flags.DEFINE_string(
     "train_prune_checkpoint", None, "Folder of a run whose trained backbone to "
     "prune to --model_inner_width; the base phase retrains it.")
+_GROW_CHECKPOINT = flags.DEFINE_string(
+    "train_grow_checkpoint", None, "Folder of a run whose trained backbone the "
+    "base phase goes on with; a greater --model_depth takes its blocks several "
+    "times each.")
 _BATCH = flags.DEFINE_integer(
     "train_batch_size", 128, "Images per step, of all devices together.",
     lower_bound=1)
@@ -151,8 +157,12 @@ _PROFILE = flags.DEFINE_string(
     "loss_latency_profile", None, "What python -m device.profile measured, for "
     "--loss_resource=latency.")
 
-for _other in ("train_base_checkpoint", "train_checkpoint"):
-    flags.mark_flags_as_mutual_exclusive(["train_prune_checkpoint", _other])
+for _pair in itertools.combinations(
+        ("train_prune_checkpoint", "train_grow_checkpoint",
+         "train_base_checkpoint", "train_checkpoint"), 2):
+    # Start says more about the last two.
+    if _pair != ("train_base_checkpoint", "train_checkpoint"):
+        flags.mark_flags_as_mutual_exclusive(_pair)
 
 
 # Exit status of a command that a signal ended, as shells count.
@@ -191,9 +201,7 @@ def _train(interrupt):
 
 def _train_on(distribution, interrupt):
     dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
-    start = (pruned_start.PrunedStart(_PRUNE_CHECKPOINT.value)
-             if _PRUNE_CHECKPOINT.value else
-             starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value))
+    start = _start()
     schedule = _schedule(start.behind)
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
@@ -250,6 +258,14 @@ def _run(run, start, folder, network, dataset, schedule, resource):
     else:
         start.begin(run, network, folder)
     run.run()
+
+
+def _start():
+    if _PRUNE_CHECKPOINT.value:
+        return pruned_start.PrunedStart(_PRUNE_CHECKPOINT.value)
+    if _GROW_CHECKPOINT.value:
+        return growing.GrownStart(_GROW_CHECKPOINT.value)
+    return starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value)
 
 
 def _schedule(behind):
