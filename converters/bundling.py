@@ -82,7 +82,7 @@ def _manifest(settings, network, pieces, converted, operating_points,
         variants=tuple(bundle_lib.Variant(v.graph.name, v.groups, v.masked)
                        for v in step.variants),
         skippable=step.skippable, appended=step.appended,
-        skip=name(step.skip), exit=name(step.exit))
+        skip=name(step.skip), exit=name(step.exit), settled=step.settled)
         for step in pieces.steps)
     data = settings["data"]
     energy_model = energy.model(

@@ -27,7 +27,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _MOST_FLOATS = (1 << 16) - 1
 
 # sizeof of the structs where pointers have 4 bytes.
-_PLAN_BYTES, _STEP_BYTES, _VARIANT_BYTES, _EXIT_BYTES = 52, 36, 24, 8
+_PLAN_BYTES, _STEP_BYTES, _VARIANT_BYTES, _EXIT_BYTES = 52, 48, 24, 8
 _POINTER_BYTES = 4
 
 
@@ -45,6 +45,7 @@ class Variant(NamedTuple):
 class Step(NamedTuple):
     """`ddi_step`; its variants beside."""
 
+    settled: int   # bits
     variants: tuple
     feature_bytes: int
     ask_macs: int
@@ -150,6 +151,7 @@ def _step(bundle, numbers, exits, step, prices, reserve, onward):
     number = lambda name: NONE if name is None else numbers[name]
     block = bundle.graphs[step.variants[0].graph]
     return Step(
+        settled=_bits(budget.settled_groups(step)),
         variants=tuple(_variant(bundle.graphs[variant.graph], variant,
                                 numbers[variant.graph])
                        for variant in step.variants),
@@ -169,8 +171,12 @@ def _variant(graph, variant, number):
     closed, open_ = (quantization.encode(
         np.array([0.0, 1.0]), graph.inputs[1]).tolist()
         if variant.masked else (0, 0))
-    return Variant(sum(1 << group for group in variant.groups), graph.macs,
-                   number, variant.masked, closed, open_)
+    return Variant(_bits(variant.groups), graph.macs, number, variant.masked,
+                   closed, open_)
+
+
+def _bits(groups):
+    return sum(1 << group for group in groups)
 
 
 def _check(bundle):

@@ -127,7 +127,8 @@ def _plan_source(bundle, plan):
                for number, step in enumerate(plan.steps))]
     if plan.steps:
         parts.append("static const ddi_step steps[DDI_STEPS] = {\n" + "".join(
-            f"    {{variants_{number}, {', '.join(map(str, step[1:-2]))}, "
+            f"    {{UINT64_C({step.settled}), variants_{number}, "
+            f"{', '.join(map(str, step[2:-2]))}, "
             f"{len(step.variants)}, {int(step.skippable)}, {step.zero}}},\n"
             for number, step in enumerate(plan.steps)) + "};\n")
     parts.append(_struct(plan))

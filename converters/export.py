@@ -93,7 +93,8 @@ def main(argv):
 def _ways(network, folder):
     """Which graphs blocks get, as for `subgraphs.cut`."""
     if not _PROFILE.value:
-        return variants.spread(_MAX_VARIANTS.value)
+        return variants.settled(
+            network, variants.spread(_MAX_VARIANTS.value))
     known = variants.known(
         network, trace_files.load_of(folder, "tune").traces,
         latency.read(_PROFILE.value), _WEIGHT_BYTES[_QUANTIZE.value])

@@ -136,7 +136,7 @@ class Rehearsal:
         Args:
             states: role of recurrent gates -> their state; goes on.
         """
-        asked, is_open, groups = [], True, tuple(range(step.groups))
+        asked, is_open, groups = [], True, budget.settled_groups(step)
         if step.layer_gate is not None:
             chances = self._chances(step.layer_gate, features, states)
             asked.append(step.layer_gate)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddi_tf import settling
 from ddi_tf import subgraphs
 
 # Of the sets that images want, the most frequent ones that unions are made of.
@@ -64,6 +65,23 @@ def spread(most):
         return tuple(subgraphs.Way(tuple(range(width)), True)
                      for width in sorted(widths))
     return ways
+
+
+def settled(network, ways):
+    """`ways`, but where a network's gates are settled their one, and all.
+
+    Args:
+        network: `network.Network`.
+        ways: as for `subgraphs.cut`.
+    """
+    def fewer(block, groups):
+        run = settling.groups_run(network, block)
+        if run is None:
+            return ways(block, groups)
+        alone = subgraphs.can_narrow(block, groups) and 0 < len(run) < groups
+        return (*([subgraphs.Way(run, False)] if alone else []),
+                *subgraphs.masked(block, groups))
+    return fewer
 
 
 def choose(blocks, most, max_bytes):

@@ -24,6 +24,9 @@ class Follower(run_folder.RunFolder):
     def create(self, settings, flags_text):
         pass
 
+    def settle(self, settled):
+        pass
+
     def save_phase(self, phase, network):
         pass
 

@@ -6,14 +6,19 @@ Both kinds answer the same questions, for layers as for channels:
     initial_state(batch_size)  what `ask` takes first; None without a memory
     ask(block, features, state, training) -> (probabilities, state)
     work(block)     `work.Work` of asking
-    function(block)  what the graph that asks on a device computes
+    function(block)  what the graph that asks on a device computes; None: it
+                    is not asked
 """
 
 from typing import Any, NamedTuple
 
+import tensorflow as tf
+
 from ddi_tf import conv_gate
 from ddi_tf import errors
 from ddi_tf import recurrent_gates
+from ddi_tf import settling
+from ddi_tf import work
 
 KINDS = ("recurrent", "convolutional")
 
@@ -49,10 +54,15 @@ def make(config, blocks, groups, filters):
     layers = [block for block in blocks
               if config.layer_gates and block.skippable]
     masked = [block for block in blocks if block.name in groups]
-    return Gates(
-        *_gates("layer_gate", config.layer_gate, layers,
-                {block.name: 1 for block in layers}, filters),
-        *_gates("channel_gate", config.channel_gate, masked, groups, filters))
+    made = []
+    for role, kind, decided, counts in (
+            (settling.LAYER, config.layer_gate, layers,
+             {block.name: 1 for block in layers}),
+            (settling.CHANNELS, config.channel_gate, masked, groups)):
+        *gates, gating = _gates(role, kind, decided, counts, filters)
+        answers = settling.answers(config, role)
+        made += [*gates, Settled(gating, answers) if answers else gating]
+    return Gates(*made)
 
 
 def _gates(role, kind, blocks, groups, filters):
@@ -126,3 +136,37 @@ class Shared:
 
     def function(self, block):
         return lambda features, state: self._gate(features, state, block.name)
+
+
+class Settled:
+    """Gates of which some say the same about every image, and are not asked.
+
+    Args:
+        gating: who decides about the other blocks.
+        answers: block name -> 0 or 1 for each decision (`settling`).
+    """
+
+    def __init__(self, gating, answers):
+        self._gating, self._answers = gating, answers
+
+    def decides(self, block):
+        return self._gating.decides(block)
+
+    def initial_state(self, batch_size):
+        return self._gating.initial_state(batch_size)
+
+    def ask(self, block, features, state, training=False):
+        if block.name not in self._answers:
+            return self._gating.ask(block, features, state, training)
+        # It has its variables all the same; a compiled step leaves this out.
+        self._gating.ask(block, features, state)
+        answer = tf.constant([self._answers[block.name]], features.dtype)
+        return tf.repeat(answer, tf.shape(features)[0], axis=0), state
+
+    def work(self, block):
+        return (work.Work() if block.name in self._answers
+                else self._gating.work(block))
+
+    def function(self, block):
+        return (None if block.name in self._answers
+                else self._gating.function(block))

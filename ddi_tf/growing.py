@@ -26,6 +26,7 @@ class GrownStart:
 
     # The base phase begins with what is given.
     behind = frozenset()
+    settled = ()
 
     def __init__(self, path):
         self._source = run_folder.RunFolder(path)

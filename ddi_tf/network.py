@@ -1,6 +1,5 @@
 """A backbone with gates and exits: the dual dynamic network of Section 3."""
 
-import contextlib
 import dataclasses
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from ddi_tf import exits
 from ddi_tf import gating
 from ddi_tf import imagenet_resnet
 from ddi_tf import mobilenetv2
+from ddi_tf import precisions
 from ddi_tf import quantization
 from ddi_tf import resnet
 
@@ -46,6 +46,7 @@ class NetworkConfig:
             those of a peer.
         inner_width: of strategy "pfec": factor on the channels between a
             block's convolutions, one or one per stage.
+        settled: gates that are not asked, and what they say (`settling.find`).
     """
 
     backbone: str = "resnet"
@@ -62,6 +63,7 @@ class NetworkConfig:
     exits: bool = True
     strategy: str = "gates"
     inner_width: tuple = (1.0,)
+    settled: tuple = ()
 
     @classmethod
     def from_dict(cls, values):
@@ -71,8 +73,7 @@ class NetworkConfig:
             raise errors.ConfigError(
                 f"a network has no setting {', '.join(unknown)}; it was "
                 "written by another version of ddi_tf")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value
-                      for name, value in values.items()})
+        return cls(**{name: _tuples(value) for name, value in values.items()})
 
     @property
     def title(self):
@@ -82,21 +83,6 @@ class NetworkConfig:
         pruned = "" if self.strategy != "pfec" else " pruned to " + "/".join(
             f"{share:g}" for share in self.inner_width)
         return f"{self.backbone}{depth}{width}{pruned}"
-
-
-# What stem and blocks may compute in (policies of Keras).
-PRECISIONS = ("float32", "mixed_bfloat16")
-
-
-@contextlib.contextmanager
-def _policy(precision):
-    """Layers made inside compute in `precision`."""
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(precision)
-    try:
-        yield
-    finally:
-        tf_keras.mixed_precision.set_global_policy(before)
 
 
 class Outputs(NamedTuple):
@@ -118,7 +104,7 @@ class Network(tf_keras.Model):
 
     Args:
         config: `NetworkConfig`.
-        precision: one of PRECISIONS, of stem and blocks; gates, exits and head
+        precision: of `precisions.NAMES`, of stem and blocks; gates, exits and head
             compute in float32. Variables are float32 in any case.
 
     Attributes:
@@ -133,7 +119,7 @@ class Network(tf_keras.Model):
                 f"`model_backbone` must be one of {', '.join(BACKBONES)}. "
                 f"Received: {config.backbone}")
         self.config, self.rounding, self.image_range = config, None, None
-        with _policy(precision):
+        with precisions.computing_in(precision):
             backbone = self._make_backbone()
         self.stem, self.blocks = backbone.stem, backbone.blocks
         self.layer_gate = self.recurrent_channel_gate = None
@@ -294,6 +280,11 @@ def groups_of(config, block):
             f"`model_groups` must divide every block's channels; {block.name} "
             f"has {block.channels}. Received: {groups}")
     return groups
+
+
+def _tuples(value):
+    """Lists, as JSON has them, as tuples, inner ones too."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _trainable(parts):

@@ -234,8 +234,10 @@ class _Walk:
         layer_state, channel_state = self._states
         x = run["stem"](image)
         for step in self._cut.steps:
-            mask = tf.ones([1, step.groups])
-            is_open = True
+            mask = tf.constant([[float(
+                step.settled is None or group in step.settled)
+                for group in range(step.groups)]])
+            is_open = step.settled != ()
             if step.layer_gate is not None:
                 chance, layer_state = self._ask(
                     step.layer_gate, x, layer_state)

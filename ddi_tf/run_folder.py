@@ -16,6 +16,7 @@
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import pathlib
@@ -103,10 +104,12 @@ class RunFolder:
             StorageError: the folder cannot be written.
         """
         if self._file.exists():
-            old = self.settings
+            # What was not known when it was written has its default.
+            old = {**self.settings, "network": dataclasses.asdict(
+                self.network_config)}
             old.pop("commit", None)
             if changes := list(run_settings.changes(
-                    old, run_settings.as_read(settings))):
+                    *map(run_settings.as_read, (old, settings)))):
                 named = errors.listed(changes, _LISTED, "; ", last="; ")
                 raise errors.ConfigError(
                     f"{self.path} holds a run with other settings: {named}. "
@@ -117,6 +120,12 @@ class RunFolder:
         storage.write_atomically(self.path / "flags.cfg", flags_text)
         storage.write_atomically(self._file, json.dumps(
             {**settings, "commit": commit()}, indent=1))
+
+    def settle(self, settled):
+        """Says in run.json which gates are settled, as `settling.find` does."""
+        settings = self.settings
+        settings["network"]["settled"] = settled
+        storage.write_atomically(self._file, json.dumps(settings, indent=1))
 
     def _make(self):
         try:

@@ -39,6 +39,11 @@ class Start:
                     if not phase.compression}
         return {"base"} if self._backbone else set()
 
+    @property
+    def settled(self):
+        """Gates that are settled (`network.NetworkConfig.settled`)."""
+        return self._whole.network_config.settled if self._whole else ()
+
     def load(self, network, folder):
         """Gives `network` what the run in `folder` starts with, if it is new.
 

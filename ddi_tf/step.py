@@ -171,7 +171,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
                 tf.gather(labels, indices), steering, target, thresholds,
                 teacher)
             loss = tf.add_n(list(terms.values()))
-        return (tape.gradient(loss, variables),
+        # Of a settled gate nothing depends on its variables.
+        return (tape.gradient(loss, variables, unconnected_gradients="zero"),
                 {"loss": loss, **terms, **metrics})
 
     def step(images, labels, indices, crops, flips, thresholds,

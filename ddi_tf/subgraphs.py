@@ -11,6 +11,7 @@ from typing import Callable, NamedTuple, Optional
 
 from ddi_tf import network as network_lib
 from ddi_tf import quantization
+from ddi_tf import settling
 from ddi_tf import work as work_lib
 
 # A mask is 0 or 1, at the ends of its range.
@@ -60,6 +61,7 @@ class Step(NamedTuple):
     exit: Optional[Subgraph]
     skippable: bool
     appended: int             # as of `block.Block`
+    settled: Optional[tuple]  # as `settling.groups_run`
 
     @property
     def graphs(self):
@@ -186,16 +188,19 @@ def _step(network, index, ways):
     return Step(block.name, layer_gate, channel_gate, groups, tuple(
         Variant(_block_graph(network, index, way), *way)
         for way in ways(block, groups)), skip, exit_, block.skippable,
-        block.appended)
+        block.appended, settling.groups_run(network, block))
 
 
 def _gate(gating, block, role, work):
-    """The `Subgraph` that asks a gate about a block."""
+    """The `Subgraph` that asks a gate about a block; None for a settled one."""
+    function = gating.function(block)
+    if function is None:
+        return None
     inputs, state = _features(block.in_shape), gating.initial_state(1)
     if state is not None:
         inputs["state"] = tuple(state.shape)
-    return Subgraph(f"{block.name}_{role}", role, gating.function(block),
-                    inputs, work, {"features": block.in_range})
+    return Subgraph(f"{block.name}_{role}", role, function, inputs, work,
+                    {"features": block.in_range})
 
 
 def _block_graph(network, index, way):

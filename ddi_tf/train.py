@@ -26,14 +26,15 @@ from ddi_tf import follower
 from ddi_tf import growing
 from ddi_tf import interruption
 from ddi_tf import model_flags
-from ddi_tf import network as network_lib
 from ddi_tf import phases
+from ddi_tf import precisions
 from ddi_tf import progress
 from ddi_tf import rand_augment
 from ddi_tf import ranges
 from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import run_summary
+from ddi_tf import settling
 from ddi_tf import starting
 from ddi_tf import strategies
 from ddi_tf import summary_page
@@ -58,7 +59,7 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "all GPUs of this machine, the workers of TF_CONFIG, or a TPU.")
 
 _PRECISION = flags.DEFINE_enum(
-    "train_precision", "float32", network_lib.PRECISIONS, "What stem and "
+    "train_precision", "float32", precisions.NAMES, "What stem and "
     "blocks compute in while they learn; variables, gates, exits and every "
     "figure stay float32.")
 
@@ -124,6 +125,10 @@ _NOISE = flags.DEFINE_float(
     "train_gate_noise", 1.0, "How far from one half the gates' thresholds are "
     "drawn while they learn to skip; 0: not at all.", lower_bound=0,
     upper_bound=1)
+_SETTLE = flags.DEFINE_bool(
+    "train_settle", False, "Before the exits phase, settle the gates that say "
+    "the same about every tune image: they are asked no more, and the others "
+    "learn on.")
 _CALIBRATE = flags.DEFINE_bool(
     "train_calibrate", False, "Divide every answer's logits by a temperature, "
     "fitted on tune after the last phase, so that it is as sure as right.")
@@ -196,7 +201,10 @@ def _train(interrupt):
         tf.config.experimental.enable_op_determinism()
     distribution = distribution_lib.make(_DISTRIBUTION.value)
     with distribution.watched():
-        _train_on(distribution, interrupt)
+        try:
+            _train_on(distribution, interrupt)
+        except settling.SettledError:
+            _train_on(distribution, interrupt)  # as one that was interrupted
 
 
 def _train_on(distribution, interrupt):
@@ -208,8 +216,9 @@ def _train_on(distribution, interrupt):
     folder = (run_folder.RunFolder if distribution.is_chief
               else follower.Follower)(_RUN.value)
     with distribution.scope():
-        network = strategies.make(
-            model_flags.config(dataset), _PRECISION.value)
+        network = strategies.make(dataclasses.replace(
+            model_flags.config(dataset),
+            settled=settling.known(folder, start)), _PRECISION.value)
         start.load(network, folder)
     alone = distribution.replicas == 1 and _PRECISION.value == "float32"
     deployed = network if alone else strategies.make(network.config)
@@ -225,7 +234,9 @@ def _train_on(distribution, interrupt):
                 folder, network, dataset, schedule, resource.table(network),
                 bar, _JIT.value, _MINUTES.value, interrupt.requested,
                 curves.add if distribution.is_chief else _ignore,
-                distribution, deployed)
+                distribution, deployed, settling.Settler(
+                    folder, network, deployed, dataset, distribution).begin
+                if _SETTLE.value else _ignore)
         # Only now: settings that make no run leave no folder behind.
         with folder.locked(), interrupt:
             _run(run, start, folder, network, dataset, schedule, resource)
@@ -233,9 +244,9 @@ def _train_on(distribution, interrupt):
         summary_page.show(run_summary.save(folder, network), sys.stdout)
 
 
-def _ignore(record, tune):
-    """What workers other than the chief do with an epoch's line."""
-    del record, tune
+def _ignore(*arguments):
+    """Does nothing with what happened in training."""
+    del arguments
 
 
 def _run(run, start, folder, network, dataset, schedule, resource):
@@ -248,6 +259,7 @@ def _run(run, start, folder, network, dataset, schedule, resource):
         "data": dataset.settings,
         "deterministic": _DETERMINISTIC.value,
         "precision": _PRECISION.value,
+        **({"settle": True} if _SETTLE.value else {}),
     }, flags.FLAGS.flags_into_string())
     logging.info(
         "%s: %.1f M MACs, %d parameters, %d training images, run in %s",

@@ -40,8 +40,7 @@ class Trainer:
         progress: object with `start(phase, steps, done)` and
             `update(metrics)`, told of every step.
         jit_compile: whether XLA compiles the step.
-        checkpoint_minutes: most minutes of training between two checkpoints;
-            one is written after every epoch too.
+        checkpoint_minutes: most minutes of training between two checkpoints.
         stop_requested: says, between any two steps, whether to stop.
         on_epoch: called with each line of metrics.jsonl and the
             `traces.Traces` behind it.
@@ -49,17 +48,20 @@ class Trainer:
             made; all its workers do the same.
         deployed: `network.Network` of the same config that computes as a device
             does, alone and in float32; None: `network` does.
+        on_phase: called with a `phases.Phase` before its first step.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
                  jit_compile=False, checkpoint_minutes=10,
                  stop_requested=lambda: False,
                  on_epoch=lambda record, tune: None,
-                 distribution=distribution_lib.LOCAL, deployed=None):
+                 distribution=distribution_lib.LOCAL, deployed=None,
+                 on_phase=lambda phase: None):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._distribution, self._deployed = distribution, deployed or network
         self._schedule, self._prices = schedule, prices
         self._progress, self._on_epoch = progress, on_epoch
+        self._on_phase = on_phase
         self._jit_compile, self._stop_requested = jit_compile, stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
@@ -120,7 +122,8 @@ class Trainer:
             while self._at.phase < len(self._phases):
                 record = self._run_phase(self._phases[self._at.phase], feed)
         self._pause(self._phases[-1].name)
-        if self._at.phase == len(self._phases) and self._is_dynamic:
+        if self._at.phase == len(self._phases) and any(
+                phase.gates or phase.exits for phase in self._phases):
             record = self._finish()
         self._deployed.copy_from(self._network)
         if self._distribution.is_chief:
@@ -139,6 +142,7 @@ class Trainer:
             self._distribution, self._state.averages,
             self._state.compressions)
         if not self._at.phase_step:
+            self._on_phase(phase)
             if phases.gates_begin(self._phases, self._at.phase):
                 ordering.order(self._network, self._optimizer)
             self._state.begin(phase, self._open_cost)
@@ -280,11 +284,6 @@ class Trainer:
         self._at.end_phase()
         self._saver.save()
         return record
-
-    @property
-    def _is_dynamic(self):
-        """Whether the run trains more than the base network."""
-        return any(phase.gates or phase.exits for phase in self._phases)
 
     def _steps(self, phase):
         return math.ceil(self._schedule.epochs[phase.name]

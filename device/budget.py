@@ -110,6 +110,11 @@ def least_groups(step):
     return () if step.skippable else (0,)
 
 
+def settled_groups(step):
+    """The groups of a `bundle.Step` that run if no gate chooses channels."""
+    return tuple(range(step.groups)) if step.settled is None else step.settled
+
+
 def least_variant(step, prices):
     """Index of the variant that a `bundle.Step` runs in any case, or None.
 

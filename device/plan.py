@@ -41,10 +41,12 @@ class Block:
 
     Attributes:
         least: the groups that run in any case: SKIPPED, or the first.
+        settled: the groups that run where no gate chooses channels.
     """
 
     def __init__(self, step, number, nodes, specs, append=None):
         self.append, self.least = append, budget.least_groups(step)
+        self.settled = budget.settled_groups(step)
         self.step, self.number, self._specs = step, number, specs
         self.layer_gate = nodes.get(step.layer_gate)
         self.channel_gate = nodes.get(step.channel_gate)

@@ -124,9 +124,22 @@ class _Checker:
             if name is not None:
                 self._gate(name, role, count, features)
         self._require(
-            step.channel_gate is not None or step.groups == 1,
+            step.channel_gate is not None or step.groups == 1
+            or step.settled is not None,
             f"step {step.name} has {step.groups} channel groups but no gate "
             "that chooses among them")
+        if step.settled is not None:
+            self._settled(step)
+
+    def _settled(self, step):
+        groups = step.settled
+        self._require(
+            step.channel_gate is None and (step.layer_gate is None or groups)
+            and list(groups) == sorted(set(groups) & set(range(step.groups)))
+            and set(budget.least_groups(step)) <= set(groups),
+            f"step {step.name}: expected settled groups of 0 to "
+            f"{step.groups - 1}, ascending, with those that run in any case, "
+            f"and no gate that chooses, found {groups}")
 
     def _gate(self, name, role, count, features):
         """Checks a gate: all of one role are recurrent, or none is."""

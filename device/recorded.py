@@ -115,7 +115,8 @@ class Recorded:
 
     def _block(self, step, is_open, mask):
         """[N, 3]: what a block and its gates cost every image."""
-        gates, wanted = np.zeros((len(self), 3)), np.ones_like(mask)
+        gates, wanted = np.zeros((len(self), 3)), np.zeros_like(mask)
+        wanted[:, list(budget.settled_groups(step))] = True
         if step.layer_gate is not None:
             gates = gates + self._prices[step.layer_gate]
             wanted = wanted & is_open[:, None]

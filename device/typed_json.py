@@ -42,12 +42,14 @@ def parse(kind, value, where="the manifest"):
 def _parse_dataclass(kind, value, where):
     _expect(isinstance(value, dict), "an object", value, where)
     hints = _hints(kind)
-    if missing := sorted(set(hints) - set(value)):
+    optional = {field.name for field in dataclasses.fields(kind)
+                if field.default is not dataclasses.MISSING}
+    if missing := sorted(set(hints) - set(value) - optional):
         raise TypedJsonError(f"{where} lacks {', '.join(missing)}")
     if unknown := sorted(set(value) - set(hints)):
         raise TypedJsonError(f"{where} has unknown {', '.join(unknown)}")
     return kind(**{name: parse(hint, value[name], f"{where}.{name}")
-                   for name, hint in hints.items()})
+                   for name, hint in hints.items() if name in value})
 
 
 @functools.cache

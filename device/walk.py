@@ -89,7 +89,7 @@ class Walk:
             if not chance >= 0.5:
                 return SKIPPED
         if block.channel_gate is None:
-            return tuple(range(block.step.groups))
+            return block.settled
         return tuple([group for group, chance in enumerate(
             self._chances(block.channel_gate, features)) if chance >= 0.5])
 

@@ -69,7 +69,6 @@ static int ask(ddi_walk *walk, const ddi_step *step, ddi_groups *wanted)
 {
     const ddi_plan *plan = walk->plan;
     const float *chances = walk->scratch;
-    int group;
     *wanted = 0;
     if (step->layer_gate != DDI_NONE) {
         if (ask_gate(walk, step->layer_gate, 1, walk->layer_state,
@@ -80,15 +79,16 @@ static int ask(ddi_walk *walk, const ddi_step *step, ddi_groups *wanted)
             return DDI_OK;
         }
     }
-    if (step->channel_gate != DDI_NONE && ask_gate(
-            walk, step->channel_gate, step->groups, walk->channel_state,
-            plan->channel_state_bytes)) {
+    if (step->channel_gate == DDI_NONE) {
+        *wanted = step->settled;
+        return DDI_OK;
+    }
+    if (ask_gate(walk, step->channel_gate, step->groups, walk->channel_state,
+                 plan->channel_state_bytes)) {
         return DDI_ERROR_GRAPH;
     }
-    for (group = 0; group < step->groups; group++) {
-        if (step->channel_gate == DDI_NONE || chances[group] >= 0.5f) {
-            *wanted |= (ddi_groups)1 << group;
-        }
+    for (int group = 0; group < step->groups; group++) {
+        *wanted |= (ddi_groups)(chances[group] >= 0.5f) << group;
     }
     return DDI_OK;
 }

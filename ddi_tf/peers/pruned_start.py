@@ -14,6 +14,7 @@ class PrunedStart:
 
     # The base phase retrains what is left (arXiv:1608.08710, Section 3.4).
     behind = frozenset()
+    settled = ()
 
     def __init__(self, path):
         self._source = run_folder.RunFolder(path)

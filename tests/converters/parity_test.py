@@ -37,6 +37,16 @@ _CONFIGS = {
         depth=8, groups=2, mask_site="both"),
     "layers_only": network_lib.NetworkConfig(depth=8, channel_gates=False),
     "channels_only": network_lib.NetworkConfig(depth=14, layer_gates=False),
+    "settled": network_lib.NetworkConfig(
+        depth=14, groups=4, channel_gate="recurrent", settled=(
+            ("channel_gate", "stage1_block1", (1, 0, 1, 0)),
+            ("layer_gate", "stage1_block2", (0,)),
+            ("channel_gate", "stage1_block2", (0, 0, 0, 0)),
+            ("layer_gate", "stage2_block1", (1,)),
+            ("layer_gate", "stage3_block1", (0,)),
+            ("channel_gate", "stage3_block1", (0, 0, 0, 0)),
+            ("layer_gate", "stage3_block2", (1,)),
+            ("channel_gate", "stage3_block2", (0, 1, 1, 1)))),
     "plain": network_lib.NetworkConfig(
         depth=8, layer_gates=False, channel_gates=False, exits=False),
 }
@@ -100,6 +110,22 @@ class GateParityTest(tf.test.TestCase, parameterized.TestCase):
                                 rtol=0, atol=_LOGIT_TOLERANCE)
         if config.layer_gates:
             self.assertBetween(traced.layers.mean(), 0.05, 0.95)
+
+    def test_what_is_settled_is_not_paid_for(self):
+        network, images = lively(_CONFIGS["settled"]), random_images(20)
+        split = data.Split(images, np.zeros(len(images), np.int32))
+        spent = traces.Tracer(network, _SCALING).collect(split).spent[:, -1]
+        controller = controller_of(network, variants.settled(
+            network, subgraphs.every_set(15)))
+        for n, image in enumerate(images):
+            self.assertEqual(controller.classify(image).macs,
+                             spent[n] + network.costs.head, f"image {n}")
+        self.assertLen([block.layer_gate for block in controller.blocks
+                        if block.layer_gate], 2)
+        self.assertEqual(
+            [len(block.variants) for block in controller.blocks],
+            # All four groups, and what is settled if that is fewer of them.
+            [2, 1, 15, 15, 1, 2])
 
     def test_controller_leaves_and_pays_as_the_thresholds_say(self):
         network, images = lively(_CONFIGS["inner_2"]), random_images(60)

@@ -14,6 +14,7 @@ from ddi_tf import losses
 from ddi_tf import energy
 from ddi_tf import gates
 from ddi_tf import network
+from ddi_tf import precisions
 from ddi_tf import phases
 from ddi_tf import steering
 from ddi_tf import step
@@ -359,7 +360,7 @@ class PrecisionTest(tf.test.TestCase):
 
     def test_bfloat16_learns_what_float32_does(self):
         losses_of = {}
-        for precision in network.PRECISIONS:
+        for precision in precisions.NAMES:
             tf_keras.utils.set_random_seed(1)
             net = network.Network(network.NetworkConfig(
                 depth=8, image_shape=(16, 16, 3)), precision)

@@ -287,6 +287,49 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
                 f"--run={self.root / 'no_base'}"),
             f"{self.root / 'nowhere'} holds no checkpoint")
 
+    def test_a_base_network_is_trained_on(self):
+        path = self.root / "grown"
+        result = self.commands.run(
+            *_SMALL, "--train_base_epochs=0.1", "--train_warmup_epochs=0",
+            "--train_skip_epochs=0", "--train_restore_epochs=0",
+            "--train_exits_epochs=0", "--nomodel_channel_gates",
+            "--nomodel_exits", "--train_base_lr=1e-9",
+            f"--train_grow_checkpoint={self.path}", f"--run={path}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        key = "network/stem/conv/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+        given, grown = (
+            tf.train.load_checkpoint(str(folder / "phases" / "base"))
+            .get_tensor(key) for folder in (self.path, path))
+        self.assertAllClose(grown, given, rtol=0, atol=1e-6)
+
+    # Gates that are settled.
+
+    def test_settled_gates_are_asked_no_more(self):
+        path = self.root / "settled"
+        flags = [*_WHOLE, "--train_settle", f"--run={path}"]
+        result = self.commands.run(*flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(
+            result.stderr,
+            r"settled: \d of 3 layer gates and \d of 3 channel gates")
+        self.assertEqual(
+            [line["phase"] for line in self._metrics(path)],
+            ["base", "warmup", "skip", "restore", "exits", "finish"])
+        settled = run_folder.RunFolder(path).network_config.settled
+        self.assertNotEmpty(settled)
+        with self.subTest("the same command goes on"):
+            again = self.commands.run(*flags)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertIn("going on from step", again.stderr)
+        with self.subTest("a run that starts from the whole network has them"):
+            smaller = self.root / "settled_smaller"
+            result = self.commands.run(
+                *_WHOLE, "--train_prune_epochs=0.1",
+                f"--train_checkpoint={path}", f"--run={smaller}")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(
+                run_folder.RunFolder(smaller).network_config.settled, settled)
+
     # A whole network from another run.
 
     def test_a_whole_network_is_pruned_and_clustered_on_target(self):

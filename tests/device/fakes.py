@@ -38,6 +38,7 @@ class Block:
     recurrent: tuple = ("layer_gate",)  # roles of its gates that have a state
     skip: Optional[int] = None
     exit: Optional[int] = None
+    settled: Optional[tuple] = None
 
 
 # Everything that a block can have.
@@ -124,7 +125,7 @@ def _step(name, block, features):
             for index, (cost, groups, masked) in enumerate(block.variants)]
     step = bundle.Step(
         name=name, groups=block.groups, skippable=block.skippable,
-        appended=block.appended,
+        appended=block.appended, settled=block.settled,
         variants=tuple(bundle.Variant(graph.name, groups, masked)
                        for graph, groups, masked in ways),
         **{role: graphs[role].name if role in graphs else None

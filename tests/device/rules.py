@@ -32,7 +32,7 @@ def wanted(case, step):
     if step.channel_gate:
         groups = {*least(step), *is_open(case, step.channel_gate)}
         return tuple(sorted(groups)), [*asked, step.channel_gate]
-    return (0,), asked
+    return (0,) if step.settled is None else step.settled, asked
 
 
 def block(case, step, groups):

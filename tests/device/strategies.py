@@ -70,8 +70,12 @@ def blocks(draw, recurrent):
     skippable = draw(st.sampled_from([True, True, False]))
     appended = draw(st.sampled_from([0, 0, 1, 3]))
     channel_gate = draw(st.none() | COSTS)
-    groups = 1 if channel_gate is None else draw(st.integers(1, 3))
+    is_settled = channel_gate is None and draw(st.booleans())
+    groups = draw(st.integers(1, 3)) if (
+        channel_gate is not None or is_settled) else 1
     sets = [subset for subset in subsets(groups) if skippable or 0 in subset]
+    settled = draw(st.sampled_from(
+        sets + [()] * skippable)) if is_settled else None
     masked = [tuple(range(groups))] if draw(st.booleans()) else []
     if masked:
         sets = draw(st.lists(st.sampled_from(sets), unique=True))
@@ -80,8 +84,9 @@ def blocks(draw, recurrent):
         *((subset, True) for subset in masked)]))
     return fakes.Block(
         variants=tuple((draw(COSTS), *way) for way in ways), groups=groups,
-        layer_gate=draw(st.none() | COSTS) if skippable else None,
-        channel_gate=channel_gate, skippable=skippable, appended=appended,
+        layer_gate=draw(st.none() | COSTS) if (
+            skippable and settled != ()) else None,
+        settled=settled, channel_gate=channel_gate, skippable=skippable, appended=appended,
         recurrent=recurrent, exit=draw(st.none() | COSTS),
         skip=draw(st.none() | COSTS) if skippable and not appended else None)
 

@@ -18,6 +18,7 @@ import strategies
 class Part:
     name: str
     weights: tuple[float, ...]
+    label: Optional[int] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,13 @@ class ParseTest(parameterized.TestCase):
 
     def test_values_of_the_right_types_are_parsed(self):
         self.assertEqual(typed_json.parse(Whole, values()), WHOLE)
+
+    def test_what_has_a_default_may_be_missing(self):
+        parsed = typed_json.parse(Part, {"name": "a", "weights": []})
+        self.assertEqual(parsed, Part("a", (), None))
+        parsed = typed_json.parse(
+            Part, {"name": "a", "weights": [], "label": 3})
+        self.assertEqual(parsed.label, 3)
 
     def test_a_whole_number_is_a_float_where_one_is_expected(self):
         parsed = typed_json.parse(Whole, values(limit=2))
