@@ -58,12 +58,14 @@ class Settler:
             raise SettledError
 
 
-def find(network, traced):
+def find(network, traced, is_trained=False):
     """Which gates say the same about all images, and what.
 
     Args:
         network: `network.Network`, of no settled gates.
         traced: `traces.Traces` of the tune split.
+        is_trained: whether no training follows. Then a recurrent gate stays if
+            one behind it does, whose memory would lack it.
 
     Returns:
         Tuple of (LAYER or CHANNELS, name of the block, answers of 0 and 1: one
@@ -83,7 +85,22 @@ def find(network, traced):
                              (CHANNELS, network.channel_gating)):
             if says[kind] and gating.decides(block):
                 found.append((kind, block.name, says[kind]))
-    return tuple(found)
+    return tuple(_behind_the_last(network, found) if is_trained else found)
+
+
+def _behind_the_last(network, found):
+    """Of gates as `find` has them, those whose memory nobody asks for."""
+    kept = set()
+    for kind, gating in ((LAYER, network.layer_gating),
+                         (CHANNELS, network.channel_gating)):
+        settled = {name for other, name, _ in found if other == kind}
+        for block in reversed(network.blocks):
+            if block.name in settled:
+                kept.add((kind, block.name))
+            elif gating.decides(block) and (
+                    gating.initial_state(1) is not None):
+                break
+    return [gate for gate in found if gate[:2] in kept]
 
 
 def _common(answers):

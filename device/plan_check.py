@@ -134,7 +134,7 @@ class _Checker:
     def _settled(self, step):
         groups = step.settled
         self._require(
-            step.channel_gate is None and (step.layer_gate is None or groups)
+            step.channel_gate is None
             and list(groups) == sorted(set(groups) & set(range(step.groups)))
             and set(budget.least_groups(step)) <= set(groups),
             f"step {step.name}: expected settled groups of 0 to "

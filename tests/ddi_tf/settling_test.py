@@ -75,6 +75,24 @@ class FindTest(tf.test.TestCase):
         self.assertEqual(found[_LAYER, 0], _OPEN)
         self.assertNotIn((_LAYER, 1), found)
 
+    def test_once_trained_a_memory_keeps_what_it_is_asked_for(self):
+        traced = _traced([[1, 1, 1], [1, 0, 1]], [1, 0], [[1, 0], [0, 1]],
+                         [1, 1])
+        found = [gate[:2] for gate in settling.find(
+            self.network, traced, is_trained=True)]
+        # The layer gate of block 1 differs: that of block 0 stays as well.
+        self.assertEqual(found, [
+            (_CHANNELS, _BLOCKS[0]), (_CHANNELS, _BLOCKS[1]),
+            (_LAYER, _BLOCKS[2]), (_CHANNELS, _BLOCKS[2])])
+
+    def test_once_trained_gates_without_a_memory_are_settled_alone(self):
+        network = network_lib.Network(dataclasses.replace(
+            _CONFIG, layer_gate="convolutional", channel_gates=False))
+        found = settling.find(network, _traced(
+            [[1, 1, 1], [1, 0, 1]], [1, 1], [1, 1], [1, 1]), is_trained=True)
+        self.assertEqual([name for _, name, _ in found],
+                         [_BLOCKS[0], _BLOCKS[2]])
+
     def test_only_gates_that_there_are(self):
         network = network_lib.Network(dataclasses.replace(
             _CONFIG, layer_gates=False, groups=2))

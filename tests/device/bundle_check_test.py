@@ -200,8 +200,6 @@ class RefusedTest(parameterized.TestCase):
         ("settled_and_gate", step(0, settled=(1,)),
          r"block0: expected settled groups .* no gate that chooses, found "
          r"\(1,\)"),
-        ("settled_to_none_and_gate",
-         step(0, channel_gate=None, settled=()), r"block0: .*found \(\)"),
         ("settled_beyond", step(1, settled=(0, 2)),
          r"block1: expected settled groups of 0 to \d, .*found \(0, 2\)"),
         ("settled_descending", step(0, channel_gate=None, settled=(1, 0)),

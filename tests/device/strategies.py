@@ -84,8 +84,7 @@ def blocks(draw, recurrent):
         *((subset, True) for subset in masked)]))
     return fakes.Block(
         variants=tuple((draw(COSTS), *way) for way in ways), groups=groups,
-        layer_gate=draw(st.none() | COSTS) if (
-            skippable and settled != ()) else None,
+        layer_gate=draw(st.none() | COSTS) if skippable else None,
         settled=settled, channel_gate=channel_gate, skippable=skippable, appended=appended,
         recurrent=recurrent, exit=draw(st.none() | COSTS),
         skip=draw(st.none() | COSTS) if skippable and not appended else None)
