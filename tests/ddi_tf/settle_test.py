@@ -1,22 +1,23 @@
 """Tests of the command that settles gates of a trained run."""
 
-import dataclasses
 import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import tensorflow as tf
 
-import trace_cases
 import train_command
-from ddi_tf import data
-from ddi_tf import network
+from ddi_tf import data_flags
 from ddi_tf import run_folder
-from ddi_tf import trace_files
+from ddi_tf import settling
 from ddi_tf import traces
 
-_CONFIG = network.NetworkConfig(
-    depth=8, image_shape=(16, 16, 3), channel_gate="recurrent")
-_SCALING = data.Scaling((128.0,) * 3, (64.0,) * 3)
+# Warm-up opens all gates, for all images.
+_SHORT = [
+    *train_command.SMALL, "--train_norm_batches=2", "--train_joint_lr=0.2",
+    "--train_base_epochs=0.1", "--train_warmup_epochs=3",
+    *(f"--train_{phase}_epochs=0" for phase in ("skip", "restore", "exits"))]
 
 
 class SettleTest(tf.test.TestCase):
@@ -24,38 +25,18 @@ class SettleTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.root = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.root)
         cls.commands = train_command.Commands("ddi_tf.settle")
         cls.addClassCleanup(cls.commands.close)
+        cls.training = train_command.Commands()
+        cls.addClassCleanup(cls.training.close)
 
-    def setUp(self):
-        super().setUp()
-        self.root = pathlib.Path(self.create_tempdir().full_path)
-        self.images = np.random.default_rng(0).integers(
-            0, 256, [20, 16, 16, 3]).astype(np.uint8)
-
-    def _run(self, **traced):
-        """Folder of a run of open gates, whose traces say what is given."""
-        folder = run_folder.RunFolder(self.root / "run")
-        folder.create({"network": dataclasses.asdict(_CONFIG)}, "--seed=0\n")
-        net = network.Network(_CONFIG)
-        for gate in net.gates:
-            for score in gate.scores.values():
-                score.kernel.assign(tf.zeros_like(score.kernel))
-                score.bias.assign(tf.ones_like(score.bias))
-        folder.checkpoints.save(tf.train.Checkpoint(network=net), 1)
-        folder.save_phase("base", net)
-        recorded = trace_cases.recorded(self._traced(folder)._replace(**traced))
-        about = dataclasses.replace(
-            recorded.about, fingerprint=trace_files.fingerprint(
-                folder, recorded.traces.labels))
-        trace_files.save(trace_files.path(folder.path, "tune"),
-                         recorded._replace(about=about))
-        (folder.path / "operating_points.json").write_text("[]")
-        return folder
-
-    def _traced(self, folder):
-        return traces.Tracer(folder.load_network(), _SCALING).collect(
-            data.Split(self.images, np.zeros(20, np.int32)))
+    def _train(self, name, *flags):
+        path = self.root / name
+        result = self.training.run(*_SHORT, *flags, f"--run={path}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return run_folder.RunFolder(path)
 
     def _assert_refused(self, message, *given):
         result = self.commands.run(*given)
@@ -64,41 +45,45 @@ class SettleTest(tf.test.TestCase):
         self.assertNotIn("Traceback", result.stderr)
 
     def test_the_new_run_answers_as_the_old_one_and_asks_less(self):
-        folder = self._run()
+        folder = self._train("run", "--model_channel_gate=recurrent")
         output = self.root / "settled"
         given = f"--run={folder.path}", f"--output={output}"
         result = self.commands.run(*given)
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("3 of 3 layer gates and 3 of 3 channel gates",
-                      result.stdout)
         settled = run_folder.RunFolder(output)
-        ours, theirs = self._traced(settled), self._traced(folder)
-        self.assertAllEqual(ours.logits, theirs.logits)
-        self.assertAllEqual(ours.layers, theirs.layers)
-        self.assertTrue(np.all(ours.spent < theirs.spent))
-        with self.subTest("it has its own costs, so no points yet"):
-            self.assertEqual(settled.operating_points, [])
+        network = settled.load_network()
+        self.assertIn(settling.in_words(network, network.config.settled),
+                      result.stdout)
+        dataset = data_flags.load_of(folder.settings)
+        ours, theirs = (
+            traces.Tracer(run.load_network(), dataset.scaling).collect(
+                dataset.tune) for run in (settled, folder))
+        alike = np.all(ours.layers == theirs.layers, axis=1)
+        self.assertGreaterEqual(np.mean(alike), 0.98)
+        self.assertAllClose(ours.logits[alike], theirs.logits[alike])
+        self.assertTrue(np.all(ours.spent[alike] < theirs.spent[alike]))
+        with self.subTest("it is finished, with points of its own"):
+            self.assertNotEmpty(settled.operating_points)
             self.assertTrue(settled.has_phase("base"))
+            self.assertIn('"finished": true',
+                          (output / "summary.json").read_text())
         for message, *flags in (
                 ("error: .*settled exists already", *given),
-                ("error: .*settled has settled gates already .3 of 3",
+                (r"error: .*settled has settled gates already \(\d of 3",
                  f"--run={output}", f"--output={self.root / 'more'}"),
                 ("error: nowhere is not a training run", "--run=nowhere",
                  f"--output={self.root / 'more'}"),
                 ("error: unexpected argument 'more'", *given, "more")):
             self._assert_refused(message, *flags)
 
-    def test_gates_that_all_differ_leave_nothing_to_settle(self):
-        every_second = np.arange(20)[:, np.newaxis] % 2
-        folder = self._run(
-            layers=np.repeat(every_second, 3, axis=1),
-            # Of the images that run a block, half want its second group.
-            masks=(np.hstack([every_second, np.arange(20)[:, np.newaxis] % 4
-                              > 1]),) * 3)
+    def test_without_gates_there_is_nothing_to_settle(self):
+        folder = self._train(
+            "plain", "--nomodel_layer_gates", "--nomodel_channel_gates")
+        output = self.root / "nothing"
         self._assert_refused(
-            "error: .*run has no gate that can be settled.*--train_settle",
-            f"--run={folder.path}", f"--output={self.root / 'settled'}")
-        self.assertFalse((self.root / "settled").exists())
+            "error: .*plain has no gate that can be settled.*--train_settle",
+            f"--run={folder.path}", f"--output={output}")
+        self.assertFalse(output.exists())
 
 
 if __name__ == "__main__":
