@@ -160,7 +160,7 @@ class Settled:
             return self._gating.ask(block, features, state, training)
         # It has its variables all the same; a compiled step leaves this out.
         self._gating.ask(block, features, state)
-        answer = tf.constant([self._answers[block.name]], features.dtype)
+        answer = tf.constant([self._answers[block.name]], tf.float32)
         return tf.repeat(answer, tf.shape(features)[0], axis=0), state
 
     def work(self, block):

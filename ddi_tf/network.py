@@ -104,8 +104,8 @@ class Network(tf_keras.Model):
 
     Args:
         config: `NetworkConfig`.
-        precision: of `precisions.NAMES`, of stem and blocks; gates, exits and head
-            compute in float32. Variables are float32 in any case.
+        precision: of `precisions.NAMES`, of stem and blocks; gates, exits and
+            head compute in float32. Variables are float32 in any case.
 
     Attributes:
         rounding: `quantization.Rounding` of its int8 ranges; None: it has none

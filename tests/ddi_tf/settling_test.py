@@ -12,6 +12,7 @@ from ddi_tf import data
 from ddi_tf import distribution
 from ddi_tf import latency
 from ddi_tf import network as network_lib
+from ddi_tf import precisions
 from ddi_tf import run_folder
 from ddi_tf import settling
 from ddi_tf import subgraphs
@@ -33,8 +34,9 @@ def _traced(layers, *masks):
         for mask in masks))
 
 
-def _settled(*gates):
-    return network_lib.Network(dataclasses.replace(_CONFIG, settled=gates))
+def _settled(*gates, precision="float32"):
+    return network_lib.Network(
+        dataclasses.replace(_CONFIG, settled=gates), precision)
 
 
 class FindTest(tf.test.TestCase):
@@ -113,10 +115,12 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
         super().setUp()
         self.images = tf.random.stateless_normal([6, 16, 16, 3], [0, 1])
 
-    def test_a_settled_gate_says_what_it_said(self):
+    @parameterized.parameters(*precisions.NAMES)
+    def test_a_settled_gate_says_what_it_said(self, precision):
         network = _settled((_LAYER, _BLOCKS[0], _SHUT),
-                           (_CHANNELS, _BLOCKS[1], (0, 1)))
-        decided = network(self.images).decisions
+                           (_CHANNELS, _BLOCKS[1], (0, 1)),
+                           precision=precision)
+        decided = network(self.images, training=True).decisions
         self.assertAllEqual(decided.layers[:, 0], tf.zeros([6]))
         self.assertAllEqual(decided.masks[1], [[0, 1]] * 6)
 
