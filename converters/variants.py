@@ -33,12 +33,14 @@ class Block(NamedTuple):
     """What is known of a block.
 
     Attributes:
+        chosen: whether gates choose among them, or all images want the same.
         groups: how many there are.
         wanted: set of groups (ascending tuple) -> images that want it.
         times: [groups + 1] ms by number of groups that a graph computes.
         sizes: [groups + 1] bytes of a graph by number of groups.
     """
 
+    chosen: bool
     groups: int
     wanted: dict
     times: np.ndarray
@@ -75,13 +77,23 @@ def settled(network, ways):
         ways: as for `subgraphs.cut`.
     """
     def fewer(block, groups):
-        run = settling.groups_run(network, block)
-        if run is None:
+        if not _is_settled(network, block):
             return ways(block, groups)
-        alone = subgraphs.can_narrow(block, groups) and 0 < len(run) < groups
-        return (*([subgraphs.Way(run, False)] if alone else []),
-                *subgraphs.masked(block, groups))
+        every = tuple(range(groups))
+        run = settling.groups_run(network, block) or every
+        return tuple(subgraphs.Way(some, False)
+                     for some in dict.fromkeys((run, every)))
     return fewer
+
+
+def _is_settled(network, block):
+    """Whether one graph runs the channels that every image wants.
+
+    What cannot be skipped needs one for its first group too, for a budget.
+    """
+    return block.skippable and subgraphs.can_narrow(
+        block, subgraphs.groups_of(network, block)) and (
+            settling.groups_run(network, block) is not None)
 
 
 def choose(blocks, most, max_bytes):
@@ -158,7 +170,7 @@ def _ways(block, kept):
     exact = len(kept) + 1 == 1 << block.groups  # nothing else can be wanted
     return tuple(
         subgraphs.Way(some, not exact and (
-            some == block.everything and block.groups > 1
+            block.chosen and some == block.everything and block.groups > 1
             or bool(covers[some] - {some})))
         for some in sorted(kept, key=lambda some: (len(some), some)))
 
@@ -186,7 +198,7 @@ def known(network, traced, medians, weight_bytes):
             network, index, subgraphs.Way(tuple(range(width)), False)).weights
             for width in range(groups + 1)]
         found[block.name] = Block(
-            groups, dict(wanted), _times(block, groups, medians),
+            not _is_settled(network, block), groups, dict(wanted), _times(block, groups, medians),
             np.array(sizes))
     return found
 

@@ -131,16 +131,17 @@ def every_set(most):
 def ways_in(names):
     """Ways to run a block (`cut`) of which graphs have these names.
 
-    Without a graph that takes all masks, there must be one for each.
+    Without any, there must be one that takes all masks.
     """
     def ways(block, groups):
         pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
         found = [tuple(map(int, match[1].split("_")))
                  for match in map(pattern.fullmatch, names) if match]
+        exact = tuple(Way(some, False) for some in found)
+        # Else they are one for each mask, or gates are settled.
         if found and block.name not in names:
-            return every_set(2**groups)(block, groups)
-        return (*(Way(some, False) for some in found),
-                *masked(block, groups))
+            return exact
+        return (*exact, *masked(block, groups))
     return ways
 
 

@@ -80,8 +80,13 @@ class Block:
             raise ValueError(
                 "`forced` needs an ascending tuple of groups below "
                 f"{self.step.groups} for {self.step.name}. Received: {groups}")
-        return budget.cheapest_variant(
+        choice = budget.cheapest_variant(
             self.step.variants, [node.macs for node in self.variants], groups)
+        if choice is None:
+            raise ValueError(
+                f"{self.step.name} has no graph for the groups {groups}: its "
+                f"gates are settled. `forced` needs {self.settled}, or all")
+        return choice
 
     def spec(self, choice):
         """`bundle.Graph` of variant number `choice`."""

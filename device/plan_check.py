@@ -106,6 +106,9 @@ class _Checker:
         self._require(
             any(v.groups == every for v in step.variants),
             f"step {step.name} has no variant with all {step.groups} groups")
+        if step.settled is not None and step.skippable:
+            self._runs_settled(step)
+            return
         exact = {v.groups for v in step.variants
                  if not v.masked and set(least) <= set(v.groups)}
         # With the first group in any case, half of all sets; else all but
@@ -116,6 +119,16 @@ class _Checker:
             or len(exact) == count - (not least),
             f"step {step.name}: expected a masked variant with all groups, or "
             f"one for each set of them, found only {sorted(exact)}")
+
+    def _runs_settled(self, step):
+        """No gate opens other groups than those that are settled."""
+        choice = budget.cheapest_variant(
+            step.variants, [0] * len(step.variants), step.settled)
+        self._require(
+            not step.settled or choice is not None,
+            f"step {step.name}: expected a variant that runs the settled "
+            f"groups {step.settled}, found "
+            f"{[variant.groups for variant in step.variants]}")
 
     def _gates(self, step, features):
         for name, role, count in (

@@ -126,6 +126,9 @@ class GateParityTest(tf.test.TestCase, parameterized.TestCase):
             [len(block.variants) for block in controller.blocks],
             # All four groups, and what is settled if that is fewer of them.
             [2, 1, 15, 15, 1, 2])
+        self.assertEqual(
+            [any(variant.masked for variant in block.step.variants)
+             for block in controller.blocks], [False] * 6)
 
     def test_controller_leaves_and_pays_as_the_thresholds_say(self):
         network, images = lively(_CONFIGS["inner_2"]), random_images(60)

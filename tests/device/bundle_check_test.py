@@ -202,6 +202,9 @@ class RefusedTest(parameterized.TestCase):
          r"\(1,\)"),
         ("settled_beyond", step(1, settled=(0, 2)),
          r"block1: expected settled groups of 0 to \d, .*found \(0, 2\)"),
+        ("settled_to_what_no_graph_runs", fakes.with_step(
+            groups((0, 1)), 0, channel_gate=None, settled=(1,)),
+         r"block0: expected a variant that runs the settled groups \(1,\)"),
         ("settled_descending", step(0, channel_gate=None, settled=(1, 0)),
          r"block0: .* ascending, .*found \(1, 0\)"),
         ("settled_without_what_runs_in_any_case", step(2, settled=()),

@@ -79,8 +79,11 @@ def blocks(draw, recurrent):
     masked = [tuple(range(groups))] if draw(st.booleans()) else []
     if masked:
         sets = draw(st.lists(st.sampled_from(sets), unique=True))
+    elif is_settled and skippable and draw(st.booleans()):
+        # Of what can be skipped no other groups can be wanted.
+        sets = list({settled or (0,), tuple(range(groups))})
     ways = draw(st.permutations([
-        *((subset, False) for subset in sets),
+        *((subset, False) for subset in sorted(sets)),
         *((subset, True) for subset in masked)]))
     return fakes.Block(
         variants=tuple((draw(COSTS), *way) for way in ways), groups=groups,
