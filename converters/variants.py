@@ -198,18 +198,19 @@ def known(network, traced, medians, weight_bytes):
             network, index, subgraphs.Way(tuple(range(width)), False)).weights
             for width in range(groups + 1)]
         found[block.name] = Block(
-            not _is_settled(network, block), groups, dict(wanted), _times(block, groups, medians),
-            np.array(sizes))
+            not _is_settled(network, block), groups, dict(wanted),
+            _times(network, block, medians), np.array(sizes))
     return found
 
 
-def _times(block, groups, medians):
+def _times(network, block, medians):
     """[groups + 1] ms by width: measured ones, and straight lines between.
 
     Narrower than all that were measured counts as wide as those.
     """
+    groups = subgraphs.groups_of(network, block)
     by_width = collections.defaultdict(list)
-    for way in subgraphs.ways_in(medians)(block, groups):
+    for way in subgraphs.ways_in(network, medians)(block, groups):
         name = subgraphs.way_name(block, groups, way)
         by_width[len(way.groups)].append(medians[name])
     widths = sorted(by_width)

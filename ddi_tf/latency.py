@@ -73,7 +73,7 @@ def table(network, medians):
     Raises:
         ConfigError: a graph of the network is not in the profile.
     """
-    cut = subgraphs.cut(network, subgraphs.ways_in(medians))
+    cut = subgraphs.cut(network, subgraphs.ways_in(network, medians))
     if missing := [graph.name for graph in cut.graphs
                    if graph.name not in medians]:
         raise errors.ConfigError(

@@ -128,20 +128,22 @@ def every_set(most):
     return ways
 
 
-def ways_in(names):
+def ways_in(network, names):
     """Ways to run a block (`cut`) of which graphs have these names.
 
-    Without any, there must be one that takes all masks.
+    Without a graph that takes all masks, there must be one for each, unless
+    the network's gates are settled there.
     """
     def ways(block, groups):
         pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
         found = [tuple(map(int, match[1].split("_")))
                  for match in map(pattern.fullmatch, names) if match]
         exact = tuple(Way(some, False) for some in found)
-        # Else they are one for each mask, or gates are settled.
-        if found and block.name not in names:
-            return exact
-        return (*exact, *masked(block, groups))
+        if not found or block.name in names:
+            return (*exact, *masked(block, groups))
+        if settling.groups_run(network, block) is None:
+            return every_set(2**groups)(block, groups)
+        return exact
     return ways
 
 
@@ -194,10 +196,10 @@ def _step(network, index, ways):
 
 def _gate(gating, block, role, work):
     """The `Subgraph` that asks a gate about a block; None for a settled one."""
+    inputs, state = _features(block.in_shape), gating.initial_state(1)
     function = gating.function(block)
     if function is None:
         return None
-    inputs, state = _features(block.in_shape), gating.initial_state(1)
     if state is not None:
         inputs["state"] = tuple(state.shape)
     return Subgraph(f"{block.name}_{role}", role, function, inputs, work,

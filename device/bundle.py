@@ -83,8 +83,8 @@ class Step:
     appended: int
     skip: Optional[str]          # graph run instead; None: features go on as is
     exit: Optional[str]          # graph: features -> logits
-    # Groups that run where no gate is asked about channels, ascending; (): it is
-    # skipped. None: all.
+    # Groups that run where no gate is asked about channels, ascending; (): it
+    # is skipped. None: all.
     settled: Optional[tuple[int, ...]] = None
 
 

@@ -138,7 +138,7 @@ class SpreadTest(tf.test.TestCase):
             (Way((0, 1), True), Way(ALL, True))])
         with self.subTest("and a profile of those is understood"):
             names = [graph.name for graph in subgraphs.cut(net, ways).graphs]
-            found = subgraphs.ways_in(names)
+            found = subgraphs.ways_in(net, names)
             for block in net.blocks[:2]:
                 self.assertEqual(found(block, 4), ways(block, 4))
 

@@ -88,7 +88,8 @@ def blocks(draw, recurrent):
     return fakes.Block(
         variants=tuple((draw(COSTS), *way) for way in ways), groups=groups,
         layer_gate=draw(st.none() | COSTS) if skippable else None,
-        settled=settled, channel_gate=channel_gate, skippable=skippable, appended=appended,
+        settled=settled, channel_gate=channel_gate, skippable=skippable,
+        appended=appended,
         recurrent=recurrent, exit=draw(st.none() | COSTS),
         skip=draw(st.none() | COSTS) if skippable and not appended else None)
 
