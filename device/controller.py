@@ -136,7 +136,7 @@ class Controller:
             if not isinstance(groups, tuple):
                 raise ValueError("`forced` needs a tuple of groups for "
                                  f"{block.step.name}. Received: {groups}")
-            block.choose(groups)
+            block.choose(block.completed(groups))
 
 
 def _state(spec):
