@@ -12,45 +12,17 @@ import itertools
 from absl import logging
 
 from ddi_tf import errors
-from ddi_tf import run_folder
+from ddi_tf import starting
 from ddi_tf import strategies
 
 
-class GrownStart:
-    """Where the weights come from, as `starting.Start`.
+class GrownStart(starting.Retrained):
+    """A run's backbone for a network that is as deep, or deeper."""
 
-    Args:
-        path: folder of the run whose backbone to go on with. Its base phase
-            has ended.
-    """
-
-    # The base phase begins with what is given.
-    behind = frozenset()
-    settled = ()
-
-    def __init__(self, path):
-        self._source = run_folder.RunFolder(path)
-
-    def load(self, network, folder):
-        """Gives `network` what the run in `folder` starts with, if it is new.
-
-        Args:
-            network: `network.Network`.
-            folder: `run_folder.RunFolder` of the run.
-
-        Raises:
-            CheckpointError: there is no trained backbone.
-            ConfigError: `network` cannot be grown from it.
-        """
-        if folder.has_network:  # it goes on from its own
-            return
+    def _give(self, network):
         source = strategies.make(self._source.network_config)
         self._source.load_base(source)
         grow(source, network)
-
-    def begin(self, run, network, folder):
-        """Before the first step: there is nothing to keep."""
-        del run, network, folder
 
 
 def grow(source, network):

@@ -98,3 +98,34 @@ class Start:
                 f"{path} is not finished: it has no operating points yet. "
                 f"Finish it by --flagfile={path / 'flags.cfg'}, or give "
                 "another --train_checkpoint.")
+
+
+class Retrained:
+    """A trained backbone that the base phase goes on with, as `Start`.
+
+    Subclasses say how a network gets it (`_give`).
+
+    Args:
+        path: folder of a run whose base phase has ended.
+    """
+
+    # The base phase begins with what is given.
+    behind = frozenset()
+    settled = ()
+
+    def __init__(self, path):
+        self._source = run_folder.RunFolder(path)
+
+    def load(self, network, folder):
+        """As `Start.load`.
+
+        Raises:
+            CheckpointError: there is no trained backbone.
+            ConfigError: `network` cannot be made of it.
+        """
+        if not folder.has_network:  # else it goes on from its own
+            self._give(network)
+
+    def begin(self, run, network, folder):
+        """Before the first step: there is nothing to keep."""
+        del run, network, folder
