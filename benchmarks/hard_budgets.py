@@ -120,8 +120,8 @@ def _deadlines(classify, items, controller, profile, random):
 def _range(costs):
     """(the smallest budget, one that pays for everything) of a resource."""
     everything = costs.stem + costs.head + sum(
-        step.layer_gate + step.channel_gate + max(step.variants) + step.exit
-        for step in costs.steps)
+        step.layer_gate + step.channel_gate + max(step.variants, default=0)
+        + step.exit for step in costs.steps)
     return costs.cheapest, everything
 
 

@@ -3,6 +3,7 @@
 The fields are those of the structs in `c/ddi_controller.h`.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ddi_tf import errors
 from device import budget
+from device import passing
 from device import quantization
 
 NONE = -1        # DDI_NONE
@@ -122,16 +124,15 @@ def make(bundle):
     states = [_state_bytes(bundle, role)
               for role in ("layer_gate", "channel_gate")]
     scratch_at = sum(states) // _FLOAT_BYTES
-    features_at = scratch_at + _scratch_floats(bundle)
-    # Whatever is handed on is somebody's first input, as is the image.
-    features = max(_bytes(graph.inputs[0]) for graph in bundle.graphs.values())
+    features = passing.along(manifest.plan, bundle.graphs)
+    features_at = scratch_at + _scratch_floats(manifest, features)
     exits = [step.exit for step in manifest.plan.steps if step.exit]
     return Plan(
         pixels=quantization.pixels(manifest.input, image),
         graph_macs=tuple(graph.macs for graph in manifest.graphs),
         steps=tuple(_step(bundle, numbers, exits, *both) for both in zip(
-            manifest.plan.steps, costs.steps, costs.to_answer,
-            costs.past_exit, strict=True)),
+            manifest.plan.steps, itertools.pairwise(features), costs.steps,
+            costs.to_answer, costs.past_exit, strict=True)),
         exits=tuple(Exit(bundle.graphs[name].outputs[0].scale, numbers[name])
                     for name in (*exits, manifest.plan.head)),
         image_bytes=_bytes(image), stem_bytes=_bytes(stem.outputs[0]),
@@ -139,7 +140,8 @@ def make(bundle):
         channel_state_bytes=states[1],
         scratch_at=scratch_at, features_at=_fitting(features_at),
         channels=image.shape[-1], stem=numbers[stem.name],
-        work_floats=features_at + math.ceil(features / _FLOAT_BYTES),
+        work_floats=features_at + math.ceil(
+            max(map(_bytes, (image, *features))) / _FLOAT_BYTES),
         points=tuple(
             (point.name, tuple(OFF if t is None else min(t, _LARGEST)
                                for t in point.thresholds))
@@ -147,24 +149,21 @@ def make(bundle):
         labels=manifest.labels)
 
 
-def _step(bundle, numbers, exits, step, prices, reserve, onward):
+def _step(bundle, numbers, exits, step, features, prices, reserve, onward):
     number = lambda name: NONE if name is None else numbers[name]
-    block = bundle.graphs[step.variants[0].graph]
+    before, after = features
     return Step(
         settled=_bits(budget.settled_groups(step)),
         variants=tuple(_variant(bundle.graphs[variant.graph], variant,
                                 numbers[variant.graph])
                        for variant in step.variants),
-        feature_bytes=_bytes(block.outputs[0]) + (
-            _bytes(block.inputs[0]) if step.appended else 0),
-        ask_macs=(prices.layer_gate + prices.channel_gate
-                  + max(min(prices.variants), prices.skip)),
+        feature_bytes=_bytes(after), ask_macs=prices.asked,
         reserve_macs=reserve, onward_macs=onward,
         layer_gate=number(step.layer_gate),
         channel_gate=number(step.channel_gate), skip=number(step.skip),
         exit=NONE if step.exit is None else exits.index(step.exit),
         appended=step.appended, groups=step.groups, skippable=step.skippable,
-        zero=block.inputs[0].zero_point)
+        zero=before.zero_point)
 
 
 def _variant(graph, variant, number):
@@ -231,19 +230,14 @@ def _state_bytes(bundle, role):
                  if graph.role == role and len(graph.outputs) > 1), 0)
 
 
-def _scratch_floats(bundle):
+def _scratch_floats(manifest, features):
     """Room for what is never needed at once.
 
     A gate's chances; a mask, then the channels to append; logits.
     """
-    steps = bundle.manifest.plan.steps
-    numbers = [len(bundle.manifest.labels),
-               *(_appended_bytes(bundle, step) for step in steps)]
+    steps = manifest.plan.steps
+    appended = [_bytes(after) - _bytes(before) for step, (before, after) in zip(
+        steps, itertools.pairwise(features)) if step.appended]
+    numbers = [len(manifest.labels), *appended]
     return max([math.ceil(max(numbers) / _FLOAT_BYTES), 1,
                 *(step.groups for step in steps)])
-
-
-def _appended_bytes(bundle, step):
-    """Of what a step's graphs leave to be appended; 0 if nothing is."""
-    left = bundle.graphs[step.variants[0].graph].outputs[0]
-    return _bytes(left) if step.appended else 0

@@ -124,10 +124,11 @@ extern const char *const ddi_labels[DDI_LABELS];
 def _plan_source(bundle, plan):
     parts = [f'{_MADE}#include "ddi_plan.h"\n', *_tables(plan),
              *(_variants(number, step, bundle.manifest.plan.steps[number])
-               for number, step in enumerate(plan.steps))]
+               for number, step in enumerate(plan.steps) if step.variants)]
     if plan.steps:
         parts.append("static const ddi_step steps[DDI_STEPS] = {\n" + "".join(
-            f"    {{UINT64_C({step.settled}), variants_{number}, "
+            f"    {{UINT64_C({step.settled}), "
+            f"{f'variants_{number}' if step.variants else '0'}, "
             f"{', '.join(map(str, step[2:-2]))}, "
             f"{len(step.variants)}, {int(step.skippable)}, {step.zero}}},\n"
             for number, step in enumerate(plan.steps)) + "};\n")

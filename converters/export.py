@@ -92,9 +92,13 @@ def main(argv):
 
 def _ways(network, folder):
     """Which graphs blocks get, as for `subgraphs.cut`."""
+    return variants.settled(network, _gated_ways(network, folder))
+
+
+def _gated_ways(network, folder):
+    """As `_ways`, of blocks whose gates are asked."""
     if not _PROFILE.value:
-        return variants.settled(
-            network, variants.spread(_MAX_VARIANTS.value))
+        return variants.spread(_MAX_VARIANTS.value)
     known = variants.known(
         network, trace_files.load_of(folder, "tune").traces,
         latency.read(_PROFILE.value), _WEIGHT_BYTES[_QUANTIZE.value])

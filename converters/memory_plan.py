@@ -130,16 +130,11 @@ class Paths:
             sum(graphs[name].bytes for name in set(names)), len(names))
 
     def full(self):
-        """Every gate and exit asked, every block run with all its channels."""
-        names = [self._plan.stem]
-        for step in self._plan.steps:
-            every = budget.cheapest_variant(
-                step.variants, [self._bundle.graphs[variant.graph].macs
-                                for variant in step.variants],
-                tuple(range(step.groups)))
-            names += [step.layer_gate, step.channel_gate,
-                      step.variants[every].graph, step.exit]
-        return self.path([*filter(None, names), self._plan.head])
+        """Every gate and exit asked, and all run that gates can open."""
+        asked = [name for step in self._plan.steps for name in (
+            step.layer_gate, step.channel_gate, step.exit) if name is not None]
+        return self.path(
+            [*budget.opened(self._plan, self._bundle.graphs), *asked])
 
     def cheapest(self):
         """The way to an answer that the smallest hard budget leaves."""

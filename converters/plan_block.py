@@ -100,10 +100,11 @@ def bar(axes, x, y, width, groups, of, colour, masked=False):
             edgecolor="white", linewidth=0, hatch="//////"))
 
 
-def draw(axes, x, y, step, graphs, scale, tall):
+def draw(axes, x, y, step, features, graphs, scale, tall):
     """A `bundle.Step` whose features come in at (x, y).
 
     Args:
+        features: (`bundle.Tensor` in front of it, and behind it).
         graphs: name -> `bundle.Graph`.
         scale: `Scale`.
         tall: its height.
@@ -114,21 +115,23 @@ def draw(axes, x, y, step, graphs, scale, tall):
         linewidth=0.8, zorder=0))
     axes.text(x + 0.16, y + ABOVE - 0.2, plan_words.printable(step.name),
               fontsize=9, fontweight="bold", va="center", parse_math=False)
-    axes.text(x + 0.16, y + ABOVE - tall + 0.2, _shapes(step, graphs),
+    axes.text(x + 0.16, y + ABOVE - tall + 0.2, _shapes(step, *features),
               fontsize=7.5, va="center", color=style.PALE)
     _pass_by(axes, x, y, step, graphs)
-    _run(axes, x, y, step, graphs, scale)
+    if step.variants:
+        _run(axes, x, y, step, graphs, scale)
+    else:
+        axes.text(x + _BARS_X, y + _FIRST_BAR_Y, "never runs", fontsize=8,
+                  va="center", color=style.PALE)
     if step.exit is not None:
         _exit(axes, x, y, step.exit, graphs[step.exit].macs)
 
 
-def _shapes(step, graphs):
+def _shapes(step, before, after):
     """ "32x32x16" of its features; before and after where they differ."""
-    graph = graphs[step.variants[0].graph]
     if step.appended:
-        return plan_words.grown(graph.inputs[0], step.appended)
-    before = plan_words.shape(graph.inputs[:1])
-    after = plan_words.shape(graph.outputs[:1])
+        return plan_words.grown(before, step.appended)
+    before, after = plan_words.shape([before]), plan_words.shape([after])
     return after if before == after else f"{before} to {after}"
 
 

@@ -55,13 +55,13 @@ def rows(bundle):
 def ways(bundle):
     """The `Way`s through a bundle that bound what an image can cost.
 
-    The full path: stem, every block with all its channels, head; with all gates
-    and exits it is the most that an image costs. The cheapest: stem, blocks
-    passed by where that can be, the first exit (or the head), no gate asked.
+    The full path: stem, every block with all channels that gates can open,
+    head; with all gates and exits it is the most that an image costs. The
+    cheapest: stem, blocks passed by where that can be, the first exit (or the
+    head), no gate asked.
     """
     plan, graphs = bundle.manifest.plan, bundle.graphs
-    full = [plan.stem, *(_full(step, graphs) for step in plan.steps),
-            plan.head]
+    full = budget.opened(plan, graphs)
     asked = [name for step in plan.steps for name in (
         step.layer_gate, step.channel_gate, step.exit) if name is not None]
     cheapest, answer = _cheapest(plan, graphs)
@@ -87,13 +87,6 @@ def compressed_bytes(bundle):
     """Of all graphs, each by DEFLATE."""
     return sum(len(zlib.compress(bundle.content(name), 9))
                for name in bundle.graphs)
-
-
-def _full(step, graphs):
-    """The cheapest graph that computes all channels, as the controller's."""
-    return min((variant.graph for variant in step.variants
-                if len(variant.groups) == step.groups),
-               key=lambda name: graphs[name].macs)
 
 
 def _cheapest(plan, graphs):

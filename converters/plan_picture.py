@@ -9,6 +9,7 @@ from converters import plan_block
 from converters import plan_words
 from ddi_tf import storage
 from ddi_tf.report import style
+from device import passing
 
 # Stages share a row of up to so many blocks; a longer stage is broken, into
 # rows that are much alike.
@@ -102,8 +103,8 @@ def render(bundle):
 
 def rows_of(bundle):
     """Lists of `bundle.Step`s; a stage leaves features of one resolution."""
-    resolution = lambda step: bundle.graphs[
-        step.variants[0].graph].outputs[0].shape[:-1]
+    features = _features(bundle)
+    resolution = lambda step: features[step.name][1].shape[:-1]
     stages = [list(steps) for _, steps in itertools.groupby(
         bundle.manifest.plan.steps, resolution)]
     rows = [[]]
@@ -116,6 +117,13 @@ def rows_of(bundle):
             rows.extend(stage[start:start + longest]
                         for start in range(0, len(stage), longest))
     return rows if rows[0] else rows[1:] or rows
+
+
+def _features(bundle):
+    """Step name -> `bundle.Tensor`s of features in front of it, and behind."""
+    plan = bundle.manifest.plan
+    return {step.name: both for step, both in zip(
+        plan.steps, itertools.pairwise(passing.along(plan, bundle.graphs)))}
 
 
 def _paint_title(axes, bundle, height):
@@ -133,7 +141,7 @@ def _paint_title(axes, bundle, height):
 
 def _paint_rows(axes, bundle, rows, talls, top, scale):
     """Every block; features go from each row's end to the next one's start."""
-    end = None
+    end, features = None, _features(bundle)
     for row, tall in zip(rows, talls):
         y = top - plan_block.ABOVE
         if end is None:
@@ -145,7 +153,7 @@ def _paint_rows(axes, bundle, rows, talls, top, scale):
                 (_LEFT, y)])
         for column, step in enumerate(row):
             plan_block.draw(axes, _LEFT + plan_block.WIDTH * column, y, step,
-                            bundle.graphs, scale, tall)
+                            features[step.name], bundle.graphs, scale, tall)
         end = _LEFT + plan_block.WIDTH * len(row), y
         top -= tall + _GAP
     _paint_head(axes, bundle, *end)

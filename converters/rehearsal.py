@@ -13,6 +13,7 @@ import numpy as np
 from converters import tflm
 from ddi_tf import errors
 from device import budget
+from device import passing
 from device import quantization
 
 # Of float32 numbers, relative to the largest of an output.
@@ -92,6 +93,9 @@ class Rehearsal:
         self._prices = {step.name: [bundle.graphs[v.graph].macs
                                     for v in step.variants]
                         for step in self._manifest.plan.steps}
+        self._zeros = {step.name: features.zero_point for step, features in zip(
+            self._manifest.plan.steps,
+            passing.along(self._manifest.plan, bundle.graphs))}
         stem = bundle.graphs[self._manifest.plan.stem]
         self._pixels = quantization.pixels(
             self._manifest.input, stem.inputs[0])
@@ -170,10 +174,10 @@ class Rehearsal:
         skipped = (features if step.skip is None
                    else self._compare(step.skip, features)[0])
         if step.appended:
-            zero = self._specs[step.variants[0].graph].inputs[0].zero_point
-            skipped, *left = (
-                np.concatenate([features, own], axis=-1)
-                for own in (np.full_like(left[0], zero), *left))
+            own = (*features.shape[:-1], step.appended)
+            zeros = np.full(own, self._zeros[step.name], features.dtype)
+            skipped, *left = (np.concatenate([features, own], axis=-1)
+                              for own in (zeros, *left))
         choice = budget.cheapest_variant(
             step.variants, self._prices[step.name], groups) if groups else None
         if choice is None:

@@ -33,14 +33,12 @@ class Block(NamedTuple):
     """What is known of a block.
 
     Attributes:
-        chosen: whether gates choose among them, or all images want the same.
         groups: how many there are.
         wanted: set of groups (ascending tuple) -> images that want it.
         times: [groups + 1] ms by number of groups that a graph computes.
         sizes: [groups + 1] bytes of a graph by number of groups.
     """
 
-    chosen: bool
     groups: int
     wanted: dict
     times: np.ndarray
@@ -70,7 +68,7 @@ def spread(most):
 
 
 def settled(network, ways):
-    """`ways`, but where a network's gates are settled their one, and all.
+    """`ways`, but the one, or none, where a network's gates are settled.
 
     Args:
         network: `network.Network`.
@@ -79,21 +77,19 @@ def settled(network, ways):
     def fewer(block, groups):
         if not _is_settled(network, block):
             return ways(block, groups)
-        every = tuple(range(groups))
-        run = settling.groups_run(network, block) or every
-        return tuple(subgraphs.Way(some, False)
-                     for some in dict.fromkeys((run, every)))
+        run = settling.groups_run(network, block)
+        return (subgraphs.Way(run, False),) if run else ()
     return fewer
 
 
 def _is_settled(network, block):
-    """Whether one graph runs the channels that every image wants.
+    """Whether every image wants the same of a block, and one graph runs it.
 
     What cannot be skipped needs one for its first group too, for a budget.
     """
-    return block.skippable and subgraphs.can_narrow(
-        block, subgraphs.groups_of(network, block)) and (
-            settling.groups_run(network, block) is not None)
+    run = settling.groups_run(network, block)
+    return block.skippable and (run == () or run is not None and (
+        subgraphs.can_narrow(block, subgraphs.groups_of(network, block))))
 
 
 def choose(blocks, most, max_bytes):
@@ -170,13 +166,13 @@ def _ways(block, kept):
     exact = len(kept) + 1 == 1 << block.groups  # nothing else can be wanted
     return tuple(
         subgraphs.Way(some, not exact and (
-            block.chosen and some == block.everything and block.groups > 1
+            some == block.everything and block.groups > 1
             or bool(covers[some] - {some})))
         for some in sorted(kept, key=lambda some: (len(some), some)))
 
 
 def known(network, traced, medians, weight_bytes):
-    """Block name -> `Block`, of the blocks that can be narrowed.
+    """Block name -> `Block`, of those of which gates choose the channels.
 
     Args:
         network: `network.Network`.
@@ -188,7 +184,8 @@ def known(network, traced, medians, weight_bytes):
     found = {}
     for index, block in enumerate(network.blocks):
         groups = subgraphs.groups_of(network, block)
-        if not subgraphs.can_narrow(block, groups):
+        if not subgraphs.can_narrow(block, groups) or _is_settled(
+                network, block):
             continue
         ran = traced.layers[:, index] > 0
         sets = (tuple(np.flatnonzero(mask).tolist())
@@ -198,8 +195,8 @@ def known(network, traced, medians, weight_bytes):
             network, index, subgraphs.Way(tuple(range(width)), False)).weights
             for width in range(groups + 1)]
         found[block.name] = Block(
-            not _is_settled(network, block), groups, dict(wanted),
-            _times(network, block, medians), np.array(sizes))
+            groups, dict(wanted), _times(network, block, medians),
+            np.array(sizes))
     return found
 
 

@@ -96,6 +96,8 @@ def table(network, medians):
 
 def _run(step, time):
     """`costs.Run` of a `subgraphs.Step`, on top of its skip."""
+    if not step.variants:
+        return costs.Run(0.0, 0.0, 0.0)
     shares = np.array([len(variant.groups) / step.groups
                        for variant in step.variants])
     times = np.array([time(variant.graph) for variant in step.variants])

@@ -35,16 +35,16 @@ def skip_ratio(decisions):
     return 1 - tf.reduce_mean(decisions.layers * run)
 
 
-def answer_losses(outputs, teacher, labels, schedule):
+def answer_losses(answers, teacher, labels, schedule):
     """([head's loss, each exit's], the same of labels alone): scalars.
 
     Args:
-        outputs: `network.Outputs`.
-        teacher: [B, C] logits of the base network; None without distillation.
+        answers: [B, C] logits of the head, then of the exits.
+        teacher: [B, C] logits of who teaches; None without distillation.
         labels: [B] int.
         schedule: `phases.Schedule`.
     """
-    answers = [outputs.logits, *outputs.exit_logits]
+    head, *exits = answers
     hard = [losses.cross_entropy(logits, labels, schedule.label_smoothing)
             for logits in answers]
     if teacher is None:
@@ -52,10 +52,8 @@ def answer_losses(outputs, teacher, labels, schedule):
     # An early exit cannot make logits as large as the head's. At a temperature
     # of 4 what it asked of the features undid them (ResNet14, CIFAR-10: 84.6%
     # to 62.1% in an epoch); at 1 its gradient is bounded as that of labels is.
-    soft = [losses.distillation(
-        outputs.logits, teacher, schedule.distill_temperature),
-        *(losses.distillation(logits, outputs.logits, 1.0)
-          for logits in outputs.exit_logits)]
+    soft = [losses.distillation(head, teacher, schedule.distill_temperature),
+            *(losses.distillation(logits, head, 1.0) for logits in exits)]
     return [(1 - schedule.distill) * of_labels + schedule.distill * of_teacher
             for of_labels, of_teacher in zip(hard, soft)], hard
 
@@ -63,15 +61,16 @@ def answer_losses(outputs, teacher, labels, schedule):
 def loss_terms(network, phase, schedule, prices, images, labels, steering,
                target, thresholds, teacher=None):
     """(terms, metrics): the summands of the loss, and what to report."""
+    taught = teacher and teacher.base(images)
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
-        loss = losses.cross_entropy(logits, labels, schedule.label_smoothing)
+        [loss], _ = answer_losses([logits], taught, labels, schedule)
         return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
                       with_exits=phase.exits, thresholds=thresholds,
                       sampled=phase.sampled)
     answered, of_labels = answer_losses(
-        outputs, teacher and teacher.base(images), labels, schedule)
+        [outputs.logits, *outputs.exit_logits], taught, labels, schedule)
     full_path = _full_path(prices, outputs)
     cost = losses.resource(full_path, prices.base)
     share = 1 / schedule.accumulate

@@ -92,7 +92,7 @@ def cut(network, ways):
     Args:
         network: built.
         ways: function of a block and its number of channel groups that returns
-            the `Way`s to run it (`every_set`, `masked`).
+            the `Way`s to run it (`every_set`, `masked`); none if it never runs.
     """
     config, table = network.config, network.work
     stem = Subgraph("stem", "stem", network.stem,
@@ -132,18 +132,18 @@ def ways_in(network, names):
     """Ways to run a block (`cut`) of which graphs have these names.
 
     Without a graph that takes all masks, there must be one for each, unless
-    the network's gates are settled there.
+    the network's gates are settled there; none if they never run it.
     """
     def ways(block, groups):
         pattern = re.compile(rf"{block.name}_groups_([\d_]+)")
         found = [tuple(map(int, match[1].split("_")))
                  for match in map(pattern.fullmatch, names) if match]
         exact = tuple(Way(some, False) for some in found)
-        if not found or block.name in names:
-            return (*exact, *masked(block, groups))
-        if settling.groups_run(network, block) is None:
-            return every_set(2**groups)(block, groups)
-        return exact
+        run = settling.groups_run(network, block)
+        if block.name not in names and (exact or run == ()):
+            return exact if run is not None else every_set(
+                2**groups)(block, groups)
+        return (*exact, *masked(block, groups))
     return ways
 
 

@@ -22,7 +22,6 @@ from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
 from ddi_tf import errors
 from ddi_tf import follower
-from ddi_tf import growing
 from ddi_tf import interruption
 from ddi_tf import model_flags
 from ddi_tf import phases
@@ -34,11 +33,11 @@ from ddi_tf import resources
 from ddi_tf import run_folder
 from ddi_tf import run_summary
 from ddi_tf import settling
-from ddi_tf import starting
+from ddi_tf import start_flags
 from ddi_tf import strategies
 from ddi_tf import summary_page
+from ddi_tf import teaching
 from ddi_tf import trainer
-from ddi_tf.peers import pruned_start
 
 _RUN = flags.DEFINE_string(
     "run", None, "Folder of the run; an interrupted run in it goes on.",
@@ -62,19 +61,6 @@ _PRECISION = flags.DEFINE_enum(
     "blocks compute in while they learn; variables, gates, exits and every "
     "figure stay float32.")
 
-_BASE_CHECKPOINT = flags.DEFINE_string(
-    "train_base_checkpoint", None, "Folder of a run whose trained backbone to "
-    "start from, instead of the base phase.")
-_CHECKPOINT = flags.DEFINE_string(
-    "train_checkpoint", None, "Folder of a finished run whose network, gates "
-    "and exits to start from, instead of the phases up to exits.")
-_PRUNE_CHECKPOINT = flags.DEFINE_string(
-    "train_prune_checkpoint", None, "Folder of a run whose trained backbone to "
-    "prune to --model_inner_width; the base phase retrains it.")
-_GROW_CHECKPOINT = flags.DEFINE_string(
-    "train_grow_checkpoint", None, "Folder of a run whose trained backbone the "
-    "base phase goes on with; a greater --model_depth takes its blocks several "
-    "times each.")
 _BATCH = flags.DEFINE_integer(
     "train_batch_size", 128, "Images per step, of all devices together.",
     lower_bound=1)
@@ -113,6 +99,9 @@ _DISTILL = flags.DEFINE_float(
     "train_distill", 0.0, "Share of each answer's loss that asks for a "
     "teacher's answers: the base network teaches the head, the head teaches "
     "the exits.", lower_bound=0, upper_bound=1)
+_TEACHER = flags.DEFINE_string(
+    "train_teacher", None, "Folder of a run whose base network teaches this "
+    "one's, from the base phase on; with --train_distill.")
 _TEMPERATURE = flags.DEFINE_float(
     "train_distill_temperature", 4.0, "Softens the base network's answers.",
     lower_bound=1e-3)
@@ -161,12 +150,6 @@ _PROFILE = flags.DEFINE_string(
     "loss_latency_profile", None, "What python -m device.profile measured, for "
     "--loss_resource=latency.")
 
-# Of these two together `starting.Start` says more.
-for _other in ("train_base_checkpoint", "train_checkpoint"):
-    flags.mark_flags_as_mutual_exclusive(
-        ["train_prune_checkpoint", "train_grow_checkpoint", _other])
-
-
 # Exit status of a command that a signal ended, as shells count.
 _SIGNALLED = 128
 
@@ -206,7 +189,7 @@ def _train(interrupt):
 
 def _train_on(distribution, interrupt):
     dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
-    start = _start()
+    start = start_flags.start()
     schedule = _schedule(start.behind)
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
@@ -233,7 +216,9 @@ def _train_on(distribution, interrupt):
                 curves.add if distribution.is_chief else _ignore,
                 distribution, deployed, settling.Settler(
                     folder, network, deployed, dataset, distribution).begin
-                if _SETTLE.value else _ignore)
+                if _SETTLE.value else _ignore, teaching.Teaching(
+                    folder, network.config, _DISTILL.value, _TEACHER.value,
+                    dataset.scaling, _PRECISION.value, distribution))
         # Only now: settings that make no run leave no folder behind.
         with folder.locked(), interrupt:
             _run(run, start, folder, network, dataset, schedule, resource)
@@ -256,7 +241,8 @@ def _run(run, start, folder, network, dataset, schedule, resource):
         "data": dataset.settings,
         "deterministic": _DETERMINISTIC.value,
         "precision": _PRECISION.value,
-        **({"settle": True} if _SETTLE.value else {}),
+        **{name: value for name, value in (
+            ("settle", _SETTLE.value), ("teacher", _TEACHER.value)) if value},
     }, flags.FLAGS.flags_into_string())
     logging.info(
         "%s: %.1f M MACs, %d parameters, %d training images, run in %s",
@@ -267,14 +253,6 @@ def _run(run, start, folder, network, dataset, schedule, resource):
     else:
         start.begin(run, network, folder)
     run.run()
-
-
-def _start():
-    if _PRUNE_CHECKPOINT.value:
-        return pruned_start.PrunedStart(_PRUNE_CHECKPOINT.value)
-    if _GROW_CHECKPOINT.value:
-        return growing.GrownStart(_GROW_CHECKPOINT.value)
-    return starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value)
 
 
 def _schedule(behind):

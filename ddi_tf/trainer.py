@@ -25,7 +25,7 @@ from ddi_tf import position
 from ddi_tf import saving
 from ddi_tf import step as step_lib
 from ddi_tf import step_state
-from ddi_tf import strategies
+from ddi_tf import teaching as teaching_lib
 
 
 class Trainer:
@@ -49,6 +49,7 @@ class Trainer:
         deployed: `network.Network` of the same config that computes as a device
             does, alone and in float32; None: `network` does.
         on_phase: called with a `phases.Phase` before its first step.
+        teaching: `teaching.Teaching`; None: the run's own base network teaches.
     """
 
     def __init__(self, folder, network, dataset, schedule, prices, progress,
@@ -56,12 +57,15 @@ class Trainer:
                  stop_requested=lambda: False,
                  on_epoch=lambda record, tune: None,
                  distribution=distribution_lib.LOCAL, deployed=None,
-                 on_phase=lambda phase: None):
+                 on_phase=lambda phase: None, teaching=None):
         self._folder, self._network, self._dataset = folder, network, dataset
         self._distribution, self._deployed = distribution, deployed or network
         self._schedule, self._prices = schedule, prices
         self._progress, self._on_epoch = progress, on_epoch
         self._on_phase = on_phase
+        self._teaching = teaching or teaching_lib.Teaching(
+            folder, network.config, schedule.distill,
+            distribution=distribution)
         self._jit_compile, self._stop_requested = jit_compile, stop_requested
         self._phases = phases.planned(network.config, schedule)
         self._sampler = data.Sampler(
@@ -138,7 +142,8 @@ class Trainer:
         step = step_lib.make(
             self._network, self._optimizer, self._steering, phase,
             self._schedule, self._prices, self._dataset.scaling,
-            self._teacher(phase), self._jit_compile, self._dataset.crop,
+            self._teaching.teacher(phase), self._jit_compile,
+            self._dataset.crop,
             self._distribution, self._state.averages,
             self._state.compressions)
         if not self._at.phase_step:
@@ -161,16 +166,6 @@ class Trainer:
         self._folder.save_phase(phase.name, self._network)
         self._saver.save()
         return record
-
-    def _teacher(self, phase):
-        """The network that teaches in a phase, or None."""
-        if not self._schedule.distill or (
-                phase.name == "base" or not phase.weights):
-            return None
-        with self._distribution.scope():
-            teacher = strategies.make(self._network.config)
-        self._folder.load_base(teacher)
-        return teacher
 
     def _run_step(self, phase, step, steps, feed):
         index = self._at.phase_step

@@ -21,6 +21,12 @@ class StepCosts(NamedTuple):
     exit: int        # 0 where there is none
     has_exit: bool
 
+    @property
+    def asked(self):
+        """What its gates take, and the least that may follow them."""
+        return self.layer_gate + self.channel_gate + max(
+            min(self.variants, default=0), self.skip)
+
 
 class Costs(NamedTuple):
     """Prices along a plan, in one resource."""
@@ -101,8 +107,7 @@ def may_ask(step, spare):
         step: `StepCosts`.
         spare: what is left for this block after paying the way to an answer.
     """
-    least = max(min(step.variants), step.skip)
-    return step.layer_gate + step.channel_gate + least <= spare
+    return step.asked <= spare
 
 
 def least_groups(step):
@@ -113,6 +118,26 @@ def least_groups(step):
 def settled_groups(step):
     """The groups of a `bundle.Step` that run if no gate chooses channels."""
     return tuple(range(step.groups)) if step.settled is None else step.settled
+
+
+def opened(plan, graphs):
+    """Names of the graphs that run where all gates open, and no exit answers.
+
+    That is the whole network, but for what settled gates never run.
+
+    Args:
+        plan: `bundle.Plan`.
+        graphs: names to `bundle.Graph`.
+    """
+    names = [plan.stem]
+    for step in plan.steps:
+        groups = settled_groups(step)
+        choice = cheapest_variant(
+            step.variants, [graphs[v.graph].macs for v in step.variants],
+            groups) if groups else None
+        names.append(
+            step.skip if choice is None else step.variants[choice].graph)
+    return [*filter(None, names), plan.head]
 
 
 def least_variant(step, prices):

@@ -84,7 +84,7 @@ class Step:
     skip: Optional[str]          # graph run instead; None: features go on as is
     exit: Optional[str]          # graph: features -> logits
     # Groups that run where no gate is asked about channels, ascending; (): it
-    # is skipped. None: all.
+    # is skipped, and needs no variants. None: all.
     settled: Optional[tuple[int, ...]] = None
 
 

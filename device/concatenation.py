@@ -9,6 +9,8 @@ import itertools
 
 import numpy as np
 
+from device import passing
+
 
 class Append:
     """What one block does to the features.
@@ -47,19 +49,23 @@ def appends(plan, specs):
         specs: graph name -> `bundle.Graph`.
     """
     found = []
-    for is_appending, steps in itertools.groupby(
-            plan.steps, lambda step: step.appended > 0):
-        steps = list(steps)
-        found += _run(steps, specs) if is_appending else [None] * len(steps)
+    for is_appending, run in itertools.groupby(
+            zip(plan.steps, passing.along(plan, specs)),
+            lambda pair: pair[0].appended > 0):
+        run = list(run)
+        found += _run(run) if is_appending else [None] * len(run)
     return found
 
 
-def _run(steps, specs):
-    """The `Append`s of steps that follow each other."""
-    tensors = [specs[step.variants[0].graph].inputs[0] for step in steps]
-    last = tensors[-1]
-    shape = (*last.shape[:-1], last.shape[-1] + steps[-1].appended)
+def _run(run):
+    """The `Append`s of steps that follow each other.
+
+    Args:
+        run: pairs of a `bundle.Step` and the `bundle.Tensor` in front of it.
+    """
+    step, last = run[-1]
+    shape = (*last.shape[:-1], last.shape[-1] + step.appended)
     zero = last.zero_point or 0
     room = np.full(shape, zero, last.dtype)
     return [Append(room, tensor.shape[-1], step.appended, zero, not number)
-            for number, (tensor, step) in enumerate(zip(tensors, steps))]
+            for number, (step, tensor) in enumerate(run)]

@@ -6,7 +6,7 @@ round walks until every variant has had its turn, each walk twice, and counts
 the second: the caches are then those of this network in use, neither of one
 graph in a loop, nor of all variants at once, which no image runs (ResNet38 with
 15 of each block: gates took three times as long in one walk through them all).
-Then one image is classified with every block open, timed as a whole.
+Then one image is classified with every gate open, timed as a whole.
 """
 
 import time
@@ -27,7 +27,7 @@ class Times(NamedTuple):
     """What was measured, in milliseconds."""
 
     graphs: dict     # name -> [N] float64, a round one or several each
-    full_path: np.ndarray  # [rounds] float64: classify, all blocks open
+    full_path: np.ndarray  # [rounds] float64: classify, all gates open
     full_path_graphs: tuple  # names that it ran, in order
     rounds: int
     warmup: int      # rounds that were not counted
@@ -79,8 +79,11 @@ def statistics(times):
 
 
 def all_open(controller):
-    """Every block's channel groups: `forced`, for a whole network."""
-    return [tuple(range(block.step.groups)) for block in controller.blocks]
+    """What every block runs where all gates open: `forced`, for most work.
+
+    That is the whole network, but for what settled gates never run.
+    """
+    return [block.settled for block in controller.blocks]
 
 
 class _Rounds:
@@ -94,16 +97,17 @@ class _Rounds:
     def __init__(self, controller, clock):
         self._controller, self._clock = controller, clock
         self._all_open = all_open(controller)
-        self._walks = max((len(block.variants)
-                           for block in controller.blocks), default=1)
+        self._walks = max([1, *(len(block.variants)
+                                for block in controller.blocks)])
         self.graphs, self.full_path, self.number = {}, [], 0
 
     @property
     def full_path_graphs(self):
-        """Names of the graphs that run when every block is open."""
-        blocks = (block.way(groups).node.name for block, groups in zip(
+        """Names of the graphs that run when every gate is open."""
+        blocks = (self._node(block, groups) for block, groups in zip(
             self._controller.blocks, self._all_open))
-        return (self._controller.stem.name, *blocks, self._controller.head.name)
+        return tuple(node.name for node in (
+            self._controller.stem, *blocks, self._controller.head) if node)
 
     def add(self, image):
         """One round: every graph along the plan, then the whole."""
@@ -118,6 +122,12 @@ class _Rounds:
 
     def _walk(self, image, number):
         return _Walk(self._controller, self._clock).run(image, number)
+
+    @staticmethod
+    def _node(block, groups):
+        """What runs, a `plan.Node`; None where features pass as they are."""
+        way = block.way(groups)
+        return block.skip if way is None else way.node
 
 
 class _Walk:
@@ -141,12 +151,16 @@ class _Walk:
             for gate in (block.layer_gate, block.channel_gate):
                 if gate is not None:
                     self._gate(gate, features)
+            made = None
             if block.skip is not None:
-                self._timed(_view, block.skip, features)
-            made = self._variant(
-                block, number % len(block.variants), features)
-            features = (made if block.append is None
-                        else block.append(features, made))
+                made = self._timed(_view, block.skip, features)
+            if block.variants:
+                made = self._variant(
+                    block, number % len(block.variants), features)
+            if block.append is not None:
+                features = block.append(features, made)
+            elif made is not None:
+                features = made
             if block.exit is not None:
                 self._timed(_read, block.exit, features)
         self._timed(_read, controller.head, features)

@@ -85,7 +85,7 @@ class Block:
         if choice is None:
             raise ValueError(
                 f"{self.step.name} has no graph for the groups {groups}: its "
-                f"gates are settled. `forced` needs {self.settled}, or all")
+                f"gates are settled. `forced` needs {self.settled} or SKIPPED")
         return choice
 
     def spec(self, choice):

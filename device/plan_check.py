@@ -45,8 +45,9 @@ class _Checker:
     def _step(self, step, features):
         """Checks one step; returns the features after it, as a tensor."""
         self._gates(step, features)
+        is_run = step.settled != () or not step.skippable
         self._require(
-            1 <= step.groups <= _MOST_GROUPS and step.variants,
+            1 <= step.groups <= _MOST_GROUPS and (step.variants or not is_run),
             f"step {step.name}: expected at least one variant and 1 to "
             f"{_MOST_GROUPS} groups, found {len(step.variants)} and "
             f"{step.groups}")
@@ -102,13 +103,13 @@ class _Checker:
 
     def _variants(self, step):
         """Whatever groups the gate opens, some variant must run them."""
+        if step.settled is not None and step.skippable:
+            self._runs_settled(step)
+            return
         every, least = tuple(range(step.groups)), budget.least_groups(step)
         self._require(
             any(v.groups == every for v in step.variants),
             f"step {step.name} has no variant with all {step.groups} groups")
-        if step.settled is not None and step.skippable:
-            self._runs_settled(step)
-            return
         exact = {v.groups for v in step.variants
                  if not v.masked and set(least) <= set(v.groups)}
         # With the first group in any case, half of all sets; else all but

@@ -54,6 +54,8 @@ class Recorded:
         self._entropies, self._base = entropies, base
         self._layers, self._masks = layers, masks
         self._plan = bundle.manifest.plan
+        self._base_macs = bundle.manifest.base_macs
+        self._opened = budget.opened(self._plan, bundle.graphs)
         self._prices = _prices(bundle, profile)
 
     def __len__(self):
@@ -80,22 +82,21 @@ class Recorded:
             exits, self._predictions[np.arange(len(self)), exits], cost)
 
     def full(self):
-        """The `Outcome` of the base network: no gate, no exit, all channels."""
-        graphs = [self._plan.stem, self._plan.head]
-        for step in self._plan.steps:
-            every = tuple(range(step.groups))
-            graphs.append(min(
-                (v.graph for v in step.variants if v.groups == every),
-                key=lambda name: self._prices[name][0]))
-        cost = sum(self._prices[name] for name in graphs)
+        """The `Outcome` of the base network: no gate, no exit, all channels.
+
+        What settled gates never run has no graphs in the bundle; it counts in
+        proportion to its MACs.
+        """
+        cost = sum(self._prices[name] for name in self._opened)
+        cost = cost * self._base_macs / cost[0]
         return self._outcome(
             np.full(len(self), self._predictions.shape[1] - 1), self._base,
             np.broadcast_to(cost, (len(self), len(cost))))
 
     def _outcome(self, exits, predictions, cost):
         return Outcome(
-            exits, predictions == self._labels, cost[:, 0].astype(np.int64),
-            cost[:, 1].astype(np.int64), cost[:, 2])
+            exits, predictions == self._labels,
+            *np.rint(cost[:, :2]).astype(np.int64).T, cost[:, 2])
 
     @functools.cached_property
     def _ways(self):

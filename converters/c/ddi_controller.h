@@ -58,7 +58,7 @@ typedef struct {
 /* One block and the decisions round it, in the order they are taken. */
 typedef struct {
     ddi_groups settled;     /* that run where no gate chooses channels */
-    const ddi_variant *variants;
+    const ddi_variant *variants; /* NULL where it never runs */
     uint32_t feature_bytes; /* of what it leaves */
     uint32_t ask_macs;      /* both gates and the least that may follow them */
     uint32_t reserve_macs;  /* to keep for the way to an answer behind it */

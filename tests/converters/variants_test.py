@@ -18,10 +18,8 @@ Way = subgraphs.Way
 ALL = (0, 1, 2, 3)
 
 
-def _block(wanted, times=(0, 1, 2, 3, 4), sizes=(0, 10, 20, 30, 40),
-           chosen=True):
-    return variants.Block(
-        chosen, 4, wanted, np.array(times, float), np.array(sizes))
+def _block(wanted, times=(0, 1, 2, 3, 4), sizes=(0, 10, 20, 30, 40)):
+    return variants.Block(4, wanted, np.array(times, float), np.array(sizes))
 
 
 def _choose(block, most=3, max_bytes=math.inf):
@@ -69,21 +67,10 @@ class ChooseTest(tf.test.TestCase):
                          [1, 2])
 
     def test_no_mask_where_every_set_has_its_graph(self):
-        block = variants.Block(True, 2, {(0,): 5, (1,): 5, (0, 1): 5},
+        block = variants.Block(2, {(0,): 5, (1,): 5, (0, 1): 5},
                                np.array([0, 1, 2.0]), np.array([0, 1, 2]))
         self.assertEqual(_choose(block), (
             Way((0,), False), Way((1,), False), Way((0, 1), False)))
-
-    def test_what_all_images_want_needs_no_mask(self):
-        for wanted, expected in (
-                ({(0, 1): 5}, (Way((0, 1), False), Way(ALL, False))),
-                ({ALL: 5}, (Way(ALL, False),)), ({}, (Way(ALL, False),))):
-            self.assertEqual(
-                _choose(_block(wanted, chosen=False)), expected)
-        with self.subTest("unless what is not wanted runs as well"):
-            self.assertEqual(
-                _choose(_block({(0, 1): 5}, chosen=False), max_bytes=40),
-                (Way(ALL, True),))
 
     @hypothesis.settings(deadline=None, max_examples=60)
     @hypothesis.given(strategies.dictionaries(
@@ -127,15 +114,14 @@ class SpreadTest(tf.test.TestCase):
         self.assertEqual(variants.spread(9)(self.net.blocks[0], 1),
                          (Way((0,), False),))
 
-    def test_a_settled_block_has_its_one_set_and_all(self):
+    def test_a_settled_block_has_its_one_set_or_none(self):
         net = network_lib.Network(dataclasses.replace(
             self.net.config, settled=(
                 ("channel_gate", "stage1_block1", (0, 1, 1, 0)),
                 ("layer_gate", "stage2_block1", (0,)))))
         ways = variants.settled(net, variants.spread(2))
         self.assertEqual([ways(block, 4) for block in net.blocks], [
-            (Way((1, 2), False), Way(ALL, False)), (Way(ALL, False),),
-            (Way((0, 1), True), Way(ALL, True))])
+            (Way((1, 2), False),), (), (Way((0, 1), True), Way(ALL, True))])
         with self.subTest("and a profile of those is understood"):
             names = [graph.name for graph in subgraphs.cut(net, ways).graphs]
             found = subgraphs.ways_in(net, names)

@@ -258,12 +258,10 @@ class AnswerLossesTest(tf.test.TestCase):
             tf.constant(generator.normal(size=[4, 10]), tf.float32)
             for _ in range(3))
         self.labels = tf.constant([1, 2, 3, 4])
-        self.outputs = network.Outputs(
-            self.head, (self.exit,), None, None, None)
 
     def _losses(self, teacher, **schedule):
         return step.answer_losses(
-            self.outputs, teacher, self.labels, phases.Schedule(**schedule))
+            [self.head, self.exit], teacher, self.labels, phases.Schedule(**schedule))
 
     def test_labels_alone_without_a_teacher(self):
         expected = [losses.cross_entropy(logits, self.labels, 0.1)

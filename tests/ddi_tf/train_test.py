@@ -287,13 +287,14 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
                 f"--run={self.root / 'no_base'}"),
             f"{self.root / 'nowhere'} holds no checkpoint")
 
-    def test_a_base_network_is_trained_on(self):
+    def test_a_base_network_is_trained_on_by_a_teacher(self):
         path = self.root / "grown"
         result = self.commands.run(
             *_SMALL, "--train_base_epochs=0.1", "--train_warmup_epochs=0",
             "--train_skip_epochs=0", "--train_restore_epochs=0",
             "--train_exits_epochs=0", "--nomodel_channel_gates",
             "--nomodel_exits", "--train_base_lr=1e-9",
+            "--train_distill=1", f"--train_teacher={self.path}",
             f"--train_grow_checkpoint={self.path}", f"--run={path}")
         self.assertEqual(result.returncode, 0, result.stderr)
         key = "network/stem/conv/kernel/.ATTRIBUTES/VARIABLE_VALUE"
@@ -301,6 +302,8 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             tf.train.load_checkpoint(str(folder / "phases" / "base"))
             .get_tensor(key) for folder in (self.path, path))
         self.assertAllClose(grown, given, rtol=0, atol=1e-6)
+        self.assertEqual(
+            run_folder.RunFolder(path).settings["teacher"], str(self.path))
 
     # Gates that are settled.
 

@@ -19,8 +19,10 @@ def appends(*appended, **types):
     manifest = fakes.manifest(
         [fakes.Block(appended=count) for count in appended])
     for graph in manifest.graphs if types else ():
-        manifest = fakes.with_graph(manifest, graph.name, inputs=fakes.tensors(
-            *(tensor.shape for tensor in graph.inputs), **types))
+        manifest = fakes.with_graph(manifest, graph.name, **{
+            side: fakes.tensors(
+                *(tensor.shape for tensor in getattr(graph, side)), **types)
+            for side in ("inputs", "outputs")})
     return concatenation.appends(
         manifest.plan, fakes.in_memory(manifest).graphs)
 

@@ -1,5 +1,6 @@
 """Traces without a network: they must say what the controller does."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -68,13 +69,18 @@ class ByHandTest(absltest.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.bundle = fakes.in_memory(fakes.manifest([fakes.GATED], stem=100))
-        self.recorded = recorded.Recorded(
+        self.recorded = self.recorded_of(fakes.GATED, base_macs=121)
+
+    @staticmethod
+    def recorded_of(block, base_macs):
+        return recorded.Recorded(
             labels=np.array([1, 2]), predictions=np.array([[1, 0], [0, 2]]),
             entropies=np.array([[0.1, 0.1], [0.9, 0.1]]), base=np.array([1, 1]),
             layers=np.array([[True], [False]]),
             masks=[np.array([[True, False], [True, True]])],
-            bundle=self.bundle, profile=profiles.PROFILE)
+            bundle=fakes.in_memory(dataclasses.replace(
+                fakes.manifest([block], stem=100), base_macs=base_macs)),
+            profile=profiles.PROFILE)
 
     def test_exits_are_paid_by_all_who_pass_them(self):
         found = self.recorded.outcome((0.5,))
@@ -99,6 +105,21 @@ class ByHandTest(absltest.TestCase):
         self.assertEqual(found.macs.tolist(), [121, 121])
         self.assertEqual(found.right.tolist(), [True, False])
         self.assertEqual(found.latency_ms.tolist(), [12.0, 12.0])
+
+    def test_what_never_runs_counts_in_the_base_network_by_its_macs(self):
+        settled = dataclasses.replace(
+            fakes.GATED, layer_gate=None, channel_gate=None)
+        for changes, macs, latency_ms in (
+                # Stem 100, group 0 10, head 1; of 333 MACs three times that.
+                ({"settled": (0,), "variants": ((10, (0,), False),)}, 111, 12),
+                # Stem, skip 5, head.
+                ({"settled": (), "variants": ()}, 106, 13)):
+            found = self.recorded_of(dataclasses.replace(
+                settled, **changes), base_macs=3 * macs).full()
+            self.assertEqual(found.macs.tolist(), [3 * macs] * 2)
+            self.assertEqual(found.energy_pj.tolist(), [1500 * macs] * 2)
+            self.assertEqual(found.latency_ms.tolist(), [3 * latency_ms] * 2)
+            self.assertEqual(found.right.tolist(), [True, False])
 
 
 class LoadTest(command_case.CommandCase):

@@ -81,7 +81,7 @@ def blocks(draw, recurrent):
         sets = draw(st.lists(st.sampled_from(sets), unique=True))
     elif is_settled and skippable and draw(st.booleans()):
         # Of what can be skipped no other groups can be wanted.
-        sets = list({settled or (0,), tuple(range(groups))})
+        sets = [settled] if settled else []
     ways = draw(st.permutations([
         *((subset, False) for subset in sorted(sets)),
         *((subset, True) for subset in masked)]))
