@@ -18,9 +18,11 @@ _GUARDED = set.union(*_ALLOWED.values())
 
 # Of the device, converters see the bundle's format (what int8 numbers stand for
 # is part of it) and its errors; and the profile's format, to show what graphs
-# of a bundle take. For microcontrollers also the costs along a plan, which C
-# tables carry as Python's controller has them, and how images are read.
-_FORMAT = {"budget", "bundle", "errors", "images", "profile", "quantization"}
+# of a bundle take. For microcontrollers also the costs along a plan and the
+# features, which C tables carry as Python's controller has them, and how images
+# are read.
+_FORMAT = {"budget", "bundle", "errors", "images", "passing", "profile",
+           "quantization"}
 
 
 def imports(path):

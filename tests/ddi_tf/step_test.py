@@ -249,7 +249,7 @@ class ArgumentsTest(tf.test.TestCase):
         self.assertEqual(seen["phase"], _SKIP)
 
 
-class AnswerLossesTest(tf.test.TestCase):
+class AnswerLossesTest(tf.test.TestCase, parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
@@ -279,15 +279,18 @@ class AnswerLossesTest(tf.test.TestCase):
             found, [0.75 * h + 0.25 * s for h, s in zip(hard, soft)])
         self.assertAllClose(of_labels, hard)
 
-    def test_a_training_step_asks_the_teacher_s_base_network(self):
+    @parameterized.parameters(_BASE, _RESTORE)
+    def test_a_training_step_asks_the_teacher_s_base_network(self, *phase):
+        phase, = (p for p in _PHASES if p == phase)
         net, teacher = _build(), _build()
         teacher.head.dense.bias.assign(tf.range(10.0))
         schedule = phases.Schedule(distill=1.0)
         images, labels = tf.ones([2, 16, 16, 3]), tf.constant([0, 1])
         terms, _ = step.loss_terms(
-            net, _RESTORE, schedule, net.costs, images, labels,
+            net, phase, schedule, net.costs, images, labels,
             steering.Steering(0.1), tf.constant(_TARGET), None, teacher)
-        logits = net(images, training=True, with_exits=False).logits
+        logits = (net.base(images, training=True) if phase == _BASE else
+                  net(images, training=True, with_exits=False).logits)
         self.assertAllClose(
             terms["accuracy_loss"], losses.distillation(
                 logits, teacher.base(images), 4.0), rtol=1e-3)
