@@ -18,6 +18,7 @@ from absl import flags
 
 from converters import bundling
 from converters import variants
+from ddi_tf import gating
 from ddi_tf import network as network_lib
 from ddi_tf import ranges
 from ddi_tf import run_settings
@@ -36,6 +37,9 @@ _NUMBERS = flags.DEFINE_enum(
     "numbers", "none", ["none", "int8"], "What both compute with.")
 _GROUPS = flags.DEFINE_integer(
     "model_groups", 2, "Channel groups per block.", lower_bound=1)
+_CHANNEL_GATE = flags.DEFINE_enum(
+    "model_channel_gate", network_lib.NetworkConfig.channel_gate, gating.KINDS,
+    "What decides about channels.")
 
 # As ranges need; what they show makes no difference to time.
 _IMAGES = 64
@@ -52,7 +56,7 @@ def main(argv):
         backbone=_BACKBONE.value,
         depth=_DEPTH.value or network_lib.BACKBONES[_BACKBONE.value][1],
         width=_WIDTH.value, image_shape=(_SIZE.value, _SIZE.value, 3),
-        groups=_GROUPS.value))
+        groups=_GROUPS.value, channel_gate=_CHANNEL_GATE.value))
     output.mkdir(parents=True)
     settings = {"data": {"label_names": [str(n) for n in range(10)],
                          "scaling": {"mean": [128.0] * 3, "std": [64.0] * 3}}}
