@@ -107,7 +107,8 @@ def _manifest(settings, network, pieces, converted, operating_points,
                 point["tune_accuracy"], point["tune_mean_macs"])
             for point in operating_points),
         provenance=bundle_lib.Provenance(
-            commit=run_folder.commit(), settings=settings))
+            commit=run_folder.commit(), settings=settings),
+        base_energy_nj=energy_model.energy(network.work.base) / _PJ_PER_NJ)
 
 
 def _graph(piece, result, energy_model):

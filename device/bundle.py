@@ -164,6 +164,7 @@ class Manifest:
     graphs: tuple[Graph, ...]
     operating_points: tuple[OperatingPoint, ...]
     provenance: Provenance
+    base_energy_nj: Optional[float] = None  # modelled, as `base_macs`
 
 
 class Bundle:

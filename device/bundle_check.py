@@ -94,6 +94,11 @@ class _Checker:
         self._require(
             0 < manifest.base_macs <= _HIGHEST_COST, "base_macs: expected 1 to "
             f"{_HIGHEST_COST}, found {manifest.base_macs}")
+        self._require(
+            manifest.base_energy_nj is None
+            or 0 <= manifest.base_energy_nj <= _HIGHEST_COST,
+            f"base_energy_nj: expected 0 to {_HIGHEST_COST}, found "
+            f"{manifest.base_energy_nj}")
         self._input(manifest.input)
         self._numbers(manifest.numbers)
         self._require_unique(

@@ -53,9 +53,8 @@ class Recorded:
         self._labels, self._predictions = labels, predictions
         self._entropies, self._base = entropies, base
         self._layers, self._masks = layers, masks
+        self._manifest, self._graphs = bundle.manifest, bundle.graphs
         self._plan = bundle.manifest.plan
-        self._base_macs = bundle.manifest.base_macs
-        self._opened = budget.opened(self._plan, bundle.graphs)
         self._prices = _prices(bundle, profile)
 
     def __len__(self):
@@ -84,11 +83,14 @@ class Recorded:
     def full(self):
         """The `Outcome` of the base network: no gate, no exit, all channels.
 
-        What settled gates never run has no graphs in the bundle; it counts in
-        proportion to its MACs.
+        What settled gates never run has no graphs in the bundle, whose time
+        would be known: it counts in proportion to its MACs.
         """
-        cost = sum(self._prices[name] for name in self._opened)
-        cost = cost * self._base_macs / cost[0]
+        cost = sum(self._prices[name] for name in budget.opened(
+            self._plan, self._graphs))
+        cost = cost * self._manifest.base_macs / cost[0]
+        if self._manifest.base_energy_nj is not None:
+            cost[1] = 1000 * self._manifest.base_energy_nj
         return self._outcome(
             np.full(len(self), self._predictions.shape[1] - 1), self._base,
             np.broadcast_to(cost, (len(self), len(cost))))

@@ -4,6 +4,8 @@ Each case spoils one thing in a plan that is good.
 """
 
 import dataclasses
+import math
+import re
 
 import hypothesis
 from absl.testing import absltest
@@ -308,6 +310,12 @@ class RefusedTest(parameterized.TestCase):
     def test_the_base_network_must_cost_something(self, macs):
         self.assert_refused(dataclasses.replace(GOOD, base_macs=macs),
                             f"base_macs.*{macs}")
+
+    @parameterized.parameters(-1.0, math.nan, math.inf, 1e30)
+    def test_base_energy_out_of_range(self, energy_nj):
+        self.assert_refused(
+            dataclasses.replace(GOOD, base_energy_nj=energy_nj),
+            f"base_energy_nj.*{re.escape(str(energy_nj))}")
 
 
 class AcceptedTest(parameterized.TestCase):

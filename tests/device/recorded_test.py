@@ -72,14 +72,14 @@ class ByHandTest(absltest.TestCase):
         self.recorded = self.recorded_of(fakes.GATED, base_macs=121)
 
     @staticmethod
-    def recorded_of(block, base_macs):
+    def recorded_of(block, **base):
         return recorded.Recorded(
             labels=np.array([1, 2]), predictions=np.array([[1, 0], [0, 2]]),
             entropies=np.array([[0.1, 0.1], [0.9, 0.1]]), base=np.array([1, 1]),
             layers=np.array([[True], [False]]),
             masks=[np.array([[True, False], [True, True]])],
             bundle=fakes.in_memory(dataclasses.replace(
-                fakes.manifest([block], stem=100), base_macs=base_macs)),
+                fakes.manifest([block], stem=100), **base)),
             profile=profiles.PROFILE)
 
     def test_exits_are_paid_by_all_who_pass_them(self):
@@ -120,6 +120,11 @@ class ByHandTest(absltest.TestCase):
             self.assertEqual(found.energy_pj.tolist(), [1500 * macs] * 2)
             self.assertEqual(found.latency_ms.tolist(), [3 * latency_ms] * 2)
             self.assertEqual(found.right.tolist(), [True, False])
+        with self.subTest("but for energy, which the bundle knows"):
+            known = self.recorded_of(
+                fakes.GATED, base_macs=121, base_energy_nj=7.5).full()
+            self.assertEqual(known.macs.tolist(), [121] * 2)
+            self.assertEqual(known.energy_pj.tolist(), [7500] * 2)
 
 
 class LoadTest(command_case.CommandCase):
