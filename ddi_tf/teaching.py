@@ -59,7 +59,6 @@ class Teaching:
         source.load_base(teacher)
         return teacher
 
-
     def _check(self, path, scaling):
         if not self._share:
             raise errors.ConfigError(
