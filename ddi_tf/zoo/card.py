@@ -7,6 +7,7 @@ import jinja2
 
 from ddi_tf import evaluation
 from ddi_tf import run_settings
+from ddi_tf import settling
 from ddi_tf import trace_files
 from ddi_tf import units
 from ddi_tf.zoo import manifests
@@ -35,6 +36,7 @@ def values(entry):
     return _rounded({
         "format_version": facts["format_version"], "name": facts["name"],
         "network": summary["network"],
+        "settled": _settled(settings["network"]),
         "data": {
             "name": settings["data"]["name"],
             "classes": len(settings["data"]["label_names"]),
@@ -52,6 +54,13 @@ def values(entry):
         "points": _points(recorded, entry.run.operating_points),
         "bundles": {folder: _bundle(entry.path / folder, results, facts)
                     for folder, results in facts["bundles"].items()}})
+
+
+def _settled(config):
+    """{kind of gates: how many are settled}; config as run.json has it."""
+    kinds = [kind for kind, *_ in config.get("settled", ())]
+    return {kind: kinds.count(kind)
+            for kind in (settling.LAYER, settling.CHANNELS)}
 
 
 def _points(recorded, points):

@@ -185,12 +185,14 @@ class PackTest(_ZooTest):
                      units.in_words(device[name]["mean_energy_mj"], "mJ")):
             self.assertIn(text, page)
 
-    def test_profile_that_the_loss_counted_by_goes_along(self):
+    def test_profile_and_what_is_settled_go_along(self):
         path = pathlib.Path(self.create_tempdir().full_path) / "run"
         shutil.copytree(self.folder.path, path)
         medians = {"stem": 0.25, "head": 0.125}
         (path / "run.json").write_text(json.dumps({
             **self.folder.settings,
+            "network": {**self.folder.settings["network"], "settled": [
+                ["layer_gate", "stage1_block1", [1]]]},
             "resource": {"name": "latency", "median_ms": medians}}))
         (path / "flags.cfg").write_text(
             _FLAGS + "--loss_latency_profile=/home/me/profile.json\n")
@@ -198,6 +200,8 @@ class PackTest(_ZooTest):
         with mock.patch.object(manifests, "check_same_run"):
             packing.pack(self.sources(run=run_folder.RunFolder(path)),
                          entry.path)
+        self.assertIn("1 layer gates and 0 channel gates say the same",
+                      entry.text("card.md"))
         self.assertEqual(entry.run.flags[-1],
                          "--loss_latency_profile=zoo/timed/latency.json")
         self.assertEqual(latency.read(entry.path / "latency.json"), medians)
