@@ -153,7 +153,8 @@ def _step(bundle, numbers, exits, step, features, prices, reserve, onward):
     number = lambda name: NONE if name is None else numbers[name]
     before, after = features
     return Step(
-        settled=_bits(budget.settled_groups(step)),
+        settled=_bits(budget.settled_groups(step) if step.skippable
+                      else budget.least_groups(step)),
         variants=tuple(_variant(bundle.graphs[variant.graph], variant,
                                 numbers[variant.graph])
                        for variant in step.variants),

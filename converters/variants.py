@@ -83,13 +83,10 @@ def settled(network, ways):
 
 
 def _is_settled(network, block):
-    """Whether every image wants the same of a block, and one graph runs it.
-
-    What cannot be skipped needs one for its first group too, for a budget.
-    """
+    """Whether every image wants the same of a block, and one graph runs it."""
     run = settling.groups_run(network, block)
-    return block.skippable and (run == () or run is not None and (
-        subgraphs.can_narrow(block, subgraphs.groups_of(network, block))))
+    return run == () or run is not None and subgraphs.can_narrow(
+        block, subgraphs.groups_of(network, block))
 
 
 def choose(blocks, most, max_bytes):

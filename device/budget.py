@@ -111,8 +111,13 @@ def may_ask(step, spare):
 
 
 def least_groups(step):
-    """The channel groups of a `bundle.Step` that run in any case."""
-    return () if step.skippable else (0,)
+    """The channel groups of a `bundle.Step` that run in any case.
+
+    None of what can be skipped; else those that are settled, or the first.
+    """
+    if step.skippable:
+        return ()
+    return (0,) if step.settled is None else step.settled
 
 
 def settled_groups(step):

@@ -77,7 +77,8 @@ class Step:
                                  # [1, groups][, state]
     groups: int                  # channel groups; 1 where nothing chooses
     variants: tuple[Variant, ...]
-    skippable: bool              # else its first group runs in any case
+    # Else its first group runs in any case, or those that are settled.
+    skippable: bool
     # Channels that its graphs leave, which stand behind the features it
     # received; zeros where it is skipped. 0: what they leave replaces those.
     appended: int

@@ -40,7 +40,7 @@ class Block:
         append: `concatenation.Append`, of a block that appends; or None.
 
     Attributes:
-        least: the groups that run in any case: SKIPPED, or the first.
+        least: the groups that run in any case (`budget.least_groups`).
         settled: the groups that run where no gate chooses channels.
     """
 
@@ -60,7 +60,7 @@ class Block:
     def completed(self, groups):
         """`groups`, ascending, and those that run in any case."""
         has_least = groups[:len(self.least)] == self.least
-        return groups if has_least else self.least + groups
+        return groups if has_least else tuple(sorted({*self.least, *groups}))
 
     def _way(self, groups):
         """The `Way` that runs `groups`; None for SKIPPED."""

@@ -45,9 +45,9 @@ class _Checker:
     def _step(self, step, features):
         """Checks one step; returns the features after it, as a tensor."""
         self._gates(step, features)
-        is_run = step.settled != () or not step.skippable
         self._require(
-            1 <= step.groups <= _MOST_GROUPS and (step.variants or not is_run),
+            1 <= step.groups <= _MOST_GROUPS
+            and (step.variants or step.settled == ()),
             f"step {step.name}: expected at least one variant and 1 to "
             f"{_MOST_GROUPS} groups, found {len(step.variants)} and "
             f"{step.groups}")
@@ -103,7 +103,7 @@ class _Checker:
 
     def _variants(self, step):
         """Whatever groups the gate opens, some variant must run them."""
-        if step.settled is not None and step.skippable:
+        if step.settled is not None:
             self._runs_settled(step)
             return
         every, least = tuple(range(step.groups)), budget.least_groups(step)
@@ -150,7 +150,7 @@ class _Checker:
         self._require(
             step.channel_gate is None
             and list(groups) == sorted(set(groups) & set(range(step.groups)))
-            and set(budget.least_groups(step)) <= set(groups),
+            and (step.skippable or 0 in groups),
             f"step {step.name}: expected settled groups of 0 to "
             f"{step.groups - 1}, ascending, with those that run in any case, "
             f"and no gate that chooses, found {groups}")

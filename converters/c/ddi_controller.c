@@ -161,7 +161,7 @@ static int pass(ddi_walk *walk, const ddi_step *step, int graph,
 /* Decides about a block and runs it; `ran` says with which groups. */
 static int decide(ddi_walk *walk, const ddi_step *step, ddi_groups *ran)
 {
-    const ddi_groups least = step->skippable ? 0 : 1;
+    const ddi_groups least = step->skippable ? 0 : step->settled;
     const ddi_variant *variant = NULL;
     if (step->ask_macs + step->reserve_macs <= left(walk)
             && ask(walk, step, ran)) {

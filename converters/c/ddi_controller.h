@@ -57,7 +57,8 @@ typedef struct {
 
 /* One block and the decisions round it, in the order they are taken. */
 typedef struct {
-    ddi_groups settled;     /* that run where no gate chooses channels */
+    ddi_groups settled;     /* that run where no gate chooses channels; in any
+                               case in a block that cannot be skipped */
     const ddi_variant *variants; /* NULL where it never runs */
     uint32_t feature_bytes; /* of what it leaves */
     uint32_t ask_macs;      /* both gates and the least that may follow them */
@@ -71,7 +72,7 @@ typedef struct {
                                behind those it received; 0: they replace them */
     uint8_t groups;
     uint8_t variant_count;
-    uint8_t skippable;      /* else group 0 runs in any case */
+    uint8_t skippable;
     int8_t zero;            /* what stands for 0 in appended channels */
 } ddi_step;
 

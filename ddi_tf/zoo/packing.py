@@ -25,9 +25,9 @@ from ddi_tf.zoo import sums
 
 _COPIED = ("run.json", "metrics.jsonl")
 
-# What logits of traces are multiples of: half the bytes. Pictures and errors of
-# calibration need no more; predictions and entropies beside them are exact.
-_LOGIT_STEP = 1 / 128
+# What logits of traces are multiples of: less than half the bytes. Pictures and
+# errors of calibration need no more; predictions and entropies are exact.
+_LOGIT_STEP = 1 / 32
 
 # Headings that the notes must have.
 _HEADINGS = ("Intended use", "Limits")

@@ -152,8 +152,8 @@ class PackTest(_ZooTest):
             new = trace_files.load_of(self.entry.run, split)
             rounded = new.traces.logits
             self.assertDTypeEqual(rounded, np.float32)
-            self.assertAllClose(rounded, old.traces.logits, rtol=0, atol=1/256)
-            self.assertAllEqual(128 * rounded, np.round(128 * rounded))
+            self.assertAllClose(rounded, old.traces.logits, rtol=0, atol=1/64)
+            self.assertAllEqual(32 * rounded, np.round(32 * rounded))
             for name, values in old.traces._replace(
                     logits=rounded)._asdict().items():
                 self.assertAllEqual(values, getattr(new.traces, name), name)

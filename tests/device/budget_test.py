@@ -40,6 +40,18 @@ class CostsTest(absltest.TestCase):
         step, = costs([PLAIN]).steps
         self.assertEqual(step, budget.StepCosts(0, 0, (30,), 0, 0, False))
 
+    def test_passing_a_fixed_step_costs_what_is_settled(self):
+        block = fakes.Block(
+            variants=((30, (0, 2), False), (9, (0,), False)), groups=3,
+            skippable=False, settled=(0, 2))
+        step, = costs([block]).steps
+        self.assertEqual((step.skip, step.asked), (30, 30))
+
+    def test_passing_what_never_runs_costs_its_skip(self):
+        block = fakes.Block(variants=(), settled=(), skip=4)
+        step, = costs([block]).steps
+        self.assertEqual((step.variants, step.skip, step.asked), ((), 4, 4))
+
     def test_passing_a_fixed_step_costs_its_cheapest_variant(self):
         self.assertEqual(costs([FIXED]).steps[0].skip, 8)
 

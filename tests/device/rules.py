@@ -21,7 +21,9 @@ def is_open(case, gate):
 
 def least(step):
     """The groups of `step` that run in any case."""
-    return plan.SKIPPED if step.skippable else (0,)
+    if step.skippable:
+        return plan.SKIPPED
+    return (0,) if step.settled is None else step.settled
 
 
 def wanted(case, step):

@@ -79,8 +79,8 @@ def blocks(draw, recurrent):
     masked = [tuple(range(groups))] if draw(st.booleans()) else []
     if masked:
         sets = draw(st.lists(st.sampled_from(sets), unique=True))
-    elif is_settled and skippable and draw(st.booleans()):
-        # Of what can be skipped no other groups can be wanted.
+    elif is_settled and draw(st.booleans()):
+        # No other groups can be wanted.
         sets = [settled] if settled else []
     ways = draw(st.permutations([
         *((subset, False) for subset in sorted(sets)),
