@@ -210,7 +210,7 @@ def _ways(bundle, profile):
     times = () if profile is None else _TIMES[:1]
     table = _table(("way", *_COSTS, *times), "\nIn all")
     table.caption = _text(
-        "full path: every block with all its channels. cheapest: every block "
+        "full path: what runs if every gate opens. cheapest: every block "
         "skipped that can be, no gate asked. nJ: modelled. median ms: sum of "
         "the graphs'.")
     for way in plan_costs.ways(bundle):
