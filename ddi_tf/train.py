@@ -17,6 +17,7 @@ from absl import flags
 from absl import logging
 
 from ddi_tf import board
+from ddi_tf import costs
 from ddi_tf import data_flags
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
@@ -211,7 +212,7 @@ def _train_on(distribution, interrupt):
     with progress.TrainingProgress() as bar:
         with distribution.scope():
             run = trainer.Trainer(
-                folder, network, dataset, schedule, resource.table(network),
+                folder, network, dataset, schedule, _prices(resource, network),
                 bar, _JIT.value, _MINUTES.value, interrupt.requested,
                 curves.add if distribution.is_chief else _ignore,
                 distribution, deployed, settling.Settler(
@@ -224,6 +225,16 @@ def _train_on(distribution, interrupt):
             _run(run, start, folder, network, dataset, schedule, resource)
     if distribution.is_chief:
         summary_page.show(run_summary.save(folder, network), sys.stdout)
+
+
+def _prices(resource, network):
+    """The `costs.CostTable` that the loss counts by.
+
+    Gates that are to be settled will cost nothing, and most of them are.
+    """
+    table = resource.table(network)
+    is_to_come = _SETTLE.value and not network.config.settled
+    return costs.without_gates(table) if is_to_come else table
 
 
 def _ignore(*arguments):

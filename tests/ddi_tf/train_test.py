@@ -320,6 +320,11 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             ["base", "warmup", "skip", "restore", "exits", "finish"])
         settled = run_folder.RunFolder(path).network_config.settled
         self.assertNotEmpty(settled)
+        with self.subTest("no gate costs anything before"):
+            [warmup] = [line["tune"] for line in self._metrics(path)
+                        if line["phase"] == "warmup"]
+            self.assertGreater(warmup["skip_ratio"], 0)
+            self.assertLess(warmup["cost"], 1)
         with self.subTest("the same command goes on"):
             again = self.commands.run(*flags)
             self.assertEqual(again.returncode, 0, again.stderr)
