@@ -131,10 +131,8 @@ class Paths:
 
     def full(self):
         """Every gate and exit asked, and all run that gates can open."""
-        asked = [name for step in self._plan.steps for name in (
-            step.layer_gate, step.channel_gate, step.exit) if name is not None]
-        return self.path(
-            [*budget.opened(self._plan, self._bundle.graphs), *asked])
+        return self.path([*budget.opened(self._plan, self._bundle.graphs),
+                          *budget.asked(self._plan)])
 
     def cheapest(self):
         """The way to an answer that the smallest hard budget leaves."""
@@ -142,11 +140,10 @@ class Paths:
         names, left = [self._plan.stem], costs.past_stem
         for step, prices, onward in zip(
                 self._plan.steps, costs.steps, costs.past_exit):
-            if not step.skippable:
-                least = budget.least_variant(step, prices.variants)
-                names.append(step.variants[least].graph)
-            elif step.skip is not None:
-                names.append(step.skip)
+            passed = budget.graph_run(
+                step, budget.least_groups(step), self._bundle.graphs)
+            if passed is not None:
+                names.append(passed)
             left -= prices.skip
             if prices.has_exit and left < onward:
                 return self.path([*names, step.exit])

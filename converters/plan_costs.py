@@ -61,9 +61,7 @@ def ways(bundle):
     head), no gate asked.
     """
     plan, graphs = bundle.manifest.plan, bundle.graphs
-    full = budget.opened(plan, graphs)
-    asked = [name for step in plan.steps for name in (
-        step.layer_gate, step.channel_gate, step.exit) if name is not None]
+    full, asked = budget.opened(plan, graphs), budget.asked(plan)
     cheapest, answer = _cheapest(plan, graphs)
     named = {"full path": full, "full path + all gates, exits": full + asked,
              f"cheapest to {answer}": cheapest, "all graphs, once each": graphs}
@@ -93,12 +91,9 @@ def _cheapest(plan, graphs):
     """(names of the graphs up to the first answer, the answer's name)."""
     names = [plan.stem]
     for step in plan.steps:
-        if not step.skippable:
-            names.append(step.variants[budget.least_variant(
-                step, [graphs[variant.graph].macs
-                       for variant in step.variants])].graph)
-        elif step.skip is not None:
-            names.append(step.skip)
+        passed = budget.graph_run(step, budget.least_groups(step), graphs)
+        if passed is not None:
+            names.append(passed)
         if step.exit is not None:
             return [*names, step.exit], step.exit
     return [*names, plan.head], plan.head

@@ -90,9 +90,6 @@ class Rehearsal:
         self.comparisons = {
             name: Comparison(_allowed(spec))
             for name, spec in bundle.graphs.items()}
-        self._prices = {step.name: [bundle.graphs[v.graph].macs
-                                    for v in step.variants]
-                        for step in self._manifest.plan.steps}
         self._zeros = {step.name: features.zero_point for step, features in zip(
             self._manifest.plan.steps,
             passing.along(self._manifest.plan, bundle.graphs))}
@@ -168,21 +165,19 @@ class Rehearsal:
 
     def _pass(self, step, features, groups):
         """([graph that ran], groups, features) behind one block."""
-        left = [self._compare(variant.graph, features,
-                              *self._masks(variant, groups))[0]
-                for variant in step.variants]
+        left = {variant.graph: self._compare(
+            variant.graph, features, *self._masks(variant, groups))[0]
+            for variant in step.variants}
         skipped = (features if step.skip is None
                    else self._compare(step.skip, features)[0])
         if step.appended:
             own = (*features.shape[:-1], step.appended)
-            zeros = np.full(own, self._zeros[step.name], features.dtype)
-            skipped, *left = (np.concatenate([features, own], axis=-1)
-                              for own in (zeros, *left))
-        choice = budget.cheapest_variant(
-            step.variants, self._prices[step.name], groups) if groups else None
-        if choice is None:
-            return ([] if step.skip is None else [step.skip]), (), skipped
-        return [step.variants[choice].graph], groups, left[choice]
+            skipped = np.full(own, self._zeros[step.name], features.dtype)
+        ran = budget.graph_run(step, groups, self._specs)
+        made = left.get(ran, skipped)
+        return ([] if ran is None else [ran]), groups, (
+            np.concatenate([features, made], axis=-1) if step.appended
+            else made)
 
     def _masks(self, variant, groups):
         """The mask to run a variant with, if it takes one: [1, G]."""

@@ -141,12 +141,17 @@ def groups_run(network, block):
     return () if never else mask and tuple(np.flatnonzero(mask).tolist())
 
 
+def counts(settled):
+    """{LAYER or CHANNELS: how many such gates are settled}."""
+    kinds = [kind for kind, *_ in settled]
+    return {kind: kinds.count(kind) for kind in (LAYER, CHANNELS)}
+
+
 def in_words(network, settled):
     """How many gates of a network are settled, for the log."""
-    counts = []
-    for kind, gating in (("layer", network.layer_gating),
-                         ("channel", network.channel_gating)):
+    done, said = counts(settled), []
+    for kind, name, gating in ((LAYER, "layer", network.layer_gating),
+                               (CHANNELS, "channel", network.channel_gating)):
         all_ = sum(map(gating.decides, network.blocks))
-        done = sum(role == f"{kind}_gate" for role, *_ in settled)
-        counts.append(f"{done} of {all_} {kind} gates")
-    return " and ".join(counts)
+        said.append(f"{done[kind]} of {all_} {name} gates")
+    return " and ".join(said)

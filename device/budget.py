@@ -81,13 +81,11 @@ def costs(plan, graphs, price=macs):
 
     steps, skips = [], []
     for step in plan.steps:
-        variants = [both(v.graph) for v in step.variants]
-        skips.append(both(step.skip) if step.skippable else variants[
-            least_variant(step, [v[0] for v in variants])])
+        skips.append(both(graph_run(step, least_groups(step), graphs)))
         steps.append(StepCosts(
             both(step.layer_gate)[1], both(step.channel_gate)[1],
-            tuple(v[1] for v in variants), skips[-1][1], both(step.exit)[1],
-            step.exit is not None))
+            tuple(both(v.graph)[1] for v in step.variants), skips[-1][1],
+            both(step.exit)[1], step.exit is not None))
     to_answer, past_exit = [], []
     ahead = both(plan.head)
     for step, skip in zip(reversed(plan.steps), reversed(skips)):
@@ -134,24 +132,29 @@ def opened(plan, graphs):
         plan: `bundle.Plan`.
         graphs: names to `bundle.Graph`.
     """
-    names = [plan.stem]
-    for step in plan.steps:
-        groups = settled_groups(step)
-        choice = cheapest_variant(
-            step.variants, [graphs[v.graph].macs for v in step.variants],
-            groups) if groups else None
-        names.append(
-            step.skip if choice is None else step.variants[choice].graph)
-    return [*filter(None, names), plan.head]
+    blocks = [graph_run(step, settled_groups(step), graphs)
+              for step in plan.steps]
+    return [plan.stem, *filter(None, blocks), plan.head]
 
 
-def least_variant(step, prices):
-    """Index of the variant that a `bundle.Step` runs in any case, or None.
+def asked(plan):
+    """Names of all gates and early exits along a `bundle.Plan`."""
+    return [name for step in plan.steps for name in (
+        step.layer_gate, step.channel_gate, step.exit) if name is not None]
+
+
+def graph_run(step, groups, graphs):
+    """Name of the graph that a `bundle.Step` runs for some open groups.
+
+    Its skip, or None if it has none, where no variant runs them: for ().
 
     Args:
-        prices: MACs of its variants.
+        groups: ascending tuple.
+        graphs: names to `bundle.Graph`.
     """
-    return cheapest_variant(step.variants, prices, least_groups(step))
+    choice = cheapest_variant(
+        step.variants, [graphs[v.graph].macs for v in step.variants], groups)
+    return step.skip if choice is None else step.variants[choice].graph
 
 
 def cheapest_variant(variants, prices, wanted):
@@ -160,12 +163,12 @@ def cheapest_variant(variants, prices, wanted):
     Args:
         variants: `bundle.Variant`s.
         prices: their MACs.
-        wanted: channel groups that must run, ascending tuple.
+        wanted: channel groups that must run, ascending tuple; none runs ().
     """
     covering = [
         index for index, variant in enumerate(variants)
-        if (set(wanted) <= set(variant.groups) if variant.masked
-            else wanted == variant.groups)]
+        if wanted and (set(wanted) <= set(variant.groups) if variant.masked
+                       else wanted == variant.groups)]
     return min(covering, key=lambda index: prices[index], default=None)
 
 

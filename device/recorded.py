@@ -53,8 +53,7 @@ class Recorded:
         self._labels, self._predictions = labels, predictions
         self._entropies, self._base = entropies, base
         self._layers, self._masks = layers, masks
-        self._manifest, self._graphs = bundle.manifest, bundle.graphs
-        self._plan = bundle.manifest.plan
+        self._bundle, self._plan = bundle, bundle.manifest.plan
         self._prices = _prices(bundle, profile)
 
     def __len__(self):
@@ -86,11 +85,12 @@ class Recorded:
         What settled gates never run has no graphs in the bundle, whose time
         would be known: it counts in proportion to its MACs.
         """
+        manifest = self._bundle.manifest
         cost = sum(self._prices[name] for name in budget.opened(
-            self._plan, self._graphs))
-        cost = cost * self._manifest.base_macs / cost[0]
-        if self._manifest.base_energy_nj is not None:
-            cost[1] = 1000 * self._manifest.base_energy_nj
+            self._plan, self._bundle.graphs))
+        cost = cost * manifest.base_macs / cost[0]
+        if manifest.base_energy_nj is not None:
+            cost[1] = 1000 * manifest.base_energy_nj
         return self._outcome(
             np.full(len(self), self._predictions.shape[1] - 1), self._base,
             np.broadcast_to(cost, (len(self), len(cost))))
@@ -135,11 +135,8 @@ class Recorded:
 
     def _variant(self, step, groups):
         """[3]: what a block of these open groups costs without its gates."""
-        prices = [self._prices[v.graph][0] for v in step.variants]
-        choice = budget.cheapest_variant(step.variants, prices, groups)
-        if groups and choice is not None:
-            return self._prices[step.variants[choice].graph]
-        return np.zeros(3) if step.skip is None else self._prices[step.skip]
+        name = budget.graph_run(step, groups, self._bundle.graphs)
+        return np.zeros(3) if name is None else self._prices[name]
 
 
 def load(path, bundle, profile=None):

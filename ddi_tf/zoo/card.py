@@ -36,7 +36,7 @@ def values(entry):
     return _rounded({
         "format_version": facts["format_version"], "name": facts["name"],
         "network": summary["network"],
-        "settled": _settled(settings["network"]),
+        "settled": settling.counts(settings["network"].get("settled", ())),
         "data": {
             "name": settings["data"]["name"],
             "classes": len(settings["data"]["label_names"]),
@@ -54,13 +54,6 @@ def values(entry):
         "points": _points(recorded, entry.run.operating_points),
         "bundles": {folder: _bundle(entry.path / folder, results, facts)
                     for folder, results in facts["bundles"].items()}})
-
-
-def _settled(config):
-    """{kind of gates: how many are settled}; config as run.json has it."""
-    kinds = [kind for kind, *_ in config.get("settled", ())]
-    return {kind: kinds.count(kind)
-            for kind in (settling.LAYER, settling.CHANNELS)}
 
 
 def _points(recorded, points):
