@@ -5,44 +5,14 @@ import math
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import norms
 from ddi_tf import quantization
 from ddi_tf import work
-
-BATCH_NORM_MOMENTUM = 0.9
-BATCH_NORM_EPSILON = 1e-5
 
 
 def same_padding_size(size, stride):
     """Output height or width of a SAME convolution: ceil(size / stride)."""
     return -(-size // stride)
-
-
-class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
-    """Batch norm by the global batch of all replicas.
-
-    Keras keeps moving statistics per replica and averages them when they are
-    read, which all workers must do at once. These come from global batches, so
-    they are the same everywhere: kept as weights are, any worker can read them.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(synchronized=True, **kwargs)
-
-    def add_weight(self, **kwargs):
-        if not kwargs.get("trainable", True):
-            kwargs["synchronization"] = tf.VariableSynchronization.AUTO
-            kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        return super().add_weight(**kwargs)
-
-
-def _batch_norm(channels, policy):
-    """Of the batch: where there are replicas, of the global one (slower)."""
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    kind = tf_keras.layers.BatchNormalization if alone else _GlobalBatchNorm
-    # A CPU's bfloat16 kernel is five times as slow where channels do not fill
-    # its vectors of 16: more than float32's with casts around it.
-    return kind(momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON,
-                dtype="float32" if channels % 16 else policy, name="norm")
 
 
 class _Convolution(tf_keras.layers.Layer):
@@ -77,7 +47,7 @@ class _Convolution(tf_keras.layers.Layer):
         self.conv = self._make(
             kernel_size=kernel_size, strides=stride, padding="same",
             use_bias=False, name="conv")
-        self.norm = _batch_norm(
+        self.norm = norms.make(
             filters, self.dtype_policy) if norm else None
 
     def call(self, x, training=False):
@@ -109,7 +79,7 @@ class _Convolution(tf_keras.layers.Layer):
                     self.norm.moving_mean, self.norm.moving_variance,
                     self.norm.beta, self.norm.gamma))
             x = tf.nn.batch_normalization(
-                x, mean, variance, offset, scale, BATCH_NORM_EPSILON)
+                x, mean, variance, offset, scale, norms.EPSILON)
         return self._activated(x)
 
     def out_shape(self, shape):
@@ -224,7 +194,7 @@ class NormReLU(tf_keras.layers.Layer):
         self.range = None
 
     def build(self, shape):
-        self.norm = _batch_norm(shape[-1], self.dtype_policy)
+        self.norm = norms.make(shape[-1], self.dtype_policy)
         super().build(shape)
 
     def call(self, x, training=False):

@@ -16,6 +16,7 @@ import tensorflow as tf
 from scipy import special
 
 from ddi_tf import layers
+from ddi_tf import norms
 
 
 def order(network, optimizer):
@@ -49,7 +50,7 @@ def importance(writer, reader):
     kernel = _value(reader.kernel)
     if reader.norm is not None:
         kernel = kernel * _value(reader.norm.gamma) / np.sqrt(
-            _value(reader.norm.moving_variance) + layers.BATCH_NORM_EPSILON)
+            _value(reader.norm.moving_variance) + norms.EPSILON)
     return _relu_rms(_value(writer.norm.beta), np.abs(
         _value(writer.norm.gamma))) * np.sqrt((kernel**2).sum(axis=(0, 1, 3)))
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from ddi_tf import exits
-from ddi_tf import layers
+from ddi_tf import norms
 from ddi_tf import work
 
 
@@ -124,7 +124,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_comes_unnormalised_is_normalised_first(self):
         exit_ = _hand_set_exit(normalizes=True)
         exit_.norm.norm.moving_mean.assign([10.0])
-        exit_.norm.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+        exit_.norm.norm.moving_variance.assign([1 - norms.EPSILON])
         features = 10 - tf.ones([1, 8, 8, 1])
         # Each cell becomes relu(9 - 10) = 0.
         self.assertAllClose(exit_(features), [[0.0, 0.5]], atol=1e-5)
@@ -171,7 +171,7 @@ def _hand_set_exit(normalizes=False):
     kernel = np.zeros([3, 3, 1, 1])
     kernel[1, 1] = 1
     exit_.conv.conv.set_weights([kernel])
-    exit_.conv.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+    exit_.conv.norm.moving_variance.assign([1 - norms.EPSILON])
     weights = np.zeros([16, 2])
     weights[:, 0] = 1
     weights[15, 1] = -1

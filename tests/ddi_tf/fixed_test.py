@@ -5,6 +5,7 @@ import tensorflow as tf
 from ddi_tf import costs
 from ddi_tf import fixed
 from ddi_tf import layers
+from ddi_tf import norms
 from ddi_tf import work
 
 
@@ -21,7 +22,7 @@ class FixedTest(tf.test.TestCase):
         block = _transition()
         x = tf.random.stateless_normal([2, 4, 6, 8], [0, 1])
         expected = tf.nn.avg_pool2d(block.parts[1](tf.nn.relu(
-            x / (1 + layers.BATCH_NORM_EPSILON)**0.5)), 2, 2, "VALID")
+            x / (1 + norms.EPSILON)**0.5)), 2, 2, "VALID")
         self.assertAllClose(block(x), expected, atol=1e-6)
         self.assertAllClose(block.run(x), expected, atol=1e-6)
         self.assertEqual(block.out_shape, (2, 3, 4))

@@ -9,7 +9,7 @@ from absl.testing import parameterized
 
 from ddi_tf import conv_gate
 from ddi_tf import gates
-from ddi_tf import layers
+from ddi_tf import norms
 from ddi_tf import recurrent_gates
 from ddi_tf import work
 
@@ -353,7 +353,7 @@ def _hand_set_channel_gate():
     kernel = np.zeros([3, 3, 1, 1])
     kernel[1, 1] = 1
     gate.conv.conv.set_weights([kernel])
-    gate.conv.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+    gate.conv.norm.moving_variance.assign([1 - norms.EPSILON])
     gate.score.set_weights([np.array([[1.0, -2.0]]), np.array([0.0, 0.5])])
     return gate
 

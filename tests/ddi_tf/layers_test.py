@@ -8,13 +8,14 @@ import tf_keras
 from absl.testing import parameterized
 
 from ddi_tf import layers
+from ddi_tf import norms
 from ddi_tf import work
 
 
 def _without_norm(layer, in_shape):
     """Builds `layer` so that its batch norm passes everything on."""
     layer(tf.zeros([1, *in_shape]))
-    variance = tf.ones([layer.filters]) - layers.BATCH_NORM_EPSILON
+    variance = tf.ones([layer.filters]) - norms.EPSILON
     layer.norm.moving_variance.assign(variance)
     return layer
 
@@ -74,7 +75,7 @@ class ConvBNTest(tf.test.TestCase, parameterized.TestCase):
         layer.norm.gamma.assign([3.0])
         layer.norm.beta.assign([0.5])
         layer.norm.moving_mean.assign([1.0])
-        layer.norm.moving_variance.assign([4.0 - layers.BATCH_NORM_EPSILON])
+        layer.norm.moving_variance.assign([4.0 - norms.EPSILON])
         y = layer(tf.constant([[[[1.5], [-0.5]]]]))
         self.assertAllClose(y[:, 0, :, 0], expected, atol=1e-6)
 
@@ -171,7 +172,7 @@ class NormReLUTest(tf.test.TestCase):
         layer(tf.zeros([1, 1, 1, 2]))
         layer.norm.moving_mean.assign([1.0, 1.0])
         layer.norm.moving_variance.assign(
-            [4 - layers.BATCH_NORM_EPSILON, 1 - layers.BATCH_NORM_EPSILON])
+            [4 - norms.EPSILON, 1 - norms.EPSILON])
         layer.norm.beta.assign([0.5, 0.0])
         # (2 - 1) / 2 + 0.5, and 0 - 1.
         self.assertAllClose(
@@ -187,13 +188,13 @@ class Bfloat16Test(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("convolution", 16, layers.ConvBN, (16, 3), "bfloat16", "bfloat16"),
-        ("odd convolution", 24, layers.ConvBN, (24, 3), "bfloat16", "float32"),
+        ("odd convolution", 24, layers.ConvBN, (24, 3), "bfloat16", "bfloat16"),
         ("depthwise", 16, layers.DepthwiseConvBN, (16, 3),
          "bfloat16", "bfloat16"),
         ("strided depthwise", 16, layers.DepthwiseConvBN, (16, 3, 2),
          "float32", "bfloat16"),
         ("norm", 16, layers.NormReLU, (), None, "bfloat16"),
-        ("odd norm", 24, layers.NormReLU, (), None, "float32"))
+        ("odd norm", 24, layers.NormReLU, (), None, "bfloat16"))
     def test_what_would_be_slow_computes_in_float32(
             self, channels, make, args, conv, norm):
         policy = tf_keras.mixed_precision.Policy("mixed_bfloat16")

@@ -10,6 +10,7 @@ import tf_keras
 from absl.testing import parameterized
 
 from ddi_tf import layers
+from ddi_tf import norms
 from ddi_tf import ordering
 
 
@@ -66,7 +67,7 @@ class ImportanceTest(tf.test.TestCase):
         reader.kernel.assign([[[[1.0, 0.0], [0.0, 1.0]]]])
         reader.norm.gamma.assign([6.0, -4.0])
         reader.norm.moving_variance.assign(
-            np.float32([4.0, 1.0]) - layers.BATCH_NORM_EPSILON)
+            np.float32([4.0, 1.0]) - norms.EPSILON)
         self.assertAllClose(ordering.importance(writer, reader), [3.0, 4.0])
 
 

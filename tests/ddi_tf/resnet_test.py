@@ -10,9 +10,9 @@ from absl.testing import parameterized
 from ddi_tf import block as block_lib
 from ddi_tf import costs
 from ddi_tf import errors
-from ddi_tf import layers
-from ddi_tf import network
 from ddi_tf import gates
+from ddi_tf import network
+from ddi_tf import norms
 from ddi_tf import resnet
 from ddi_tf import work
 
@@ -274,7 +274,7 @@ class EquationsTest(tf.test.TestCase, parameterized.TestCase):
             kernel = np.zeros([3, 3, 1, 1])
             kernel[1, 1] = factor
             conv.conv.set_weights([kernel])
-            conv.norm.moving_variance.assign([1 - layers.BATCH_NORM_EPSILON])
+            conv.norm.moving_variance.assign([1 - norms.EPSILON])
         x = tf.fill([2, 1, 1, 1], 0.5)
         # C = 0.5 + 3 * 2 * 0.5 = 3.5; F = g * 3.5 + (1 - g) * 0.5
         y = block(x, tf.constant([1.0, 0.0]))
