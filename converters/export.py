@@ -20,6 +20,7 @@ from converters import flatbuffer
 from converters import variants
 from ddi_tf import data_flags
 from ddi_tf import errors
+from ddi_tf import kernel_rounding
 from ddi_tf import latency
 from ddi_tf import new_folder
 from ddi_tf import quantization
@@ -119,6 +120,7 @@ def _numbers(network, settings):
         found = ranges.known(network, dataset)
     else:
         ranges.attach(network, dataset.scaling)
+        kernel_rounding.apply(network)
         found = ranges.find_on(network, dataset, _CALIBRATION.value)
     print(f"int8: {ranges.in_words(found)}.")
     return bundle_lib.Numbers("int8", bundle_lib.Calibration(

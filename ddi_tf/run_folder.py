@@ -25,6 +25,7 @@ import subprocess
 import tensorflow as tf
 from absl import logging
 
+from ddi_tf import base_checkpoint
 from ddi_tf import checkpoints
 from ddi_tf import errors
 from ddi_tf import network as network_lib
@@ -188,11 +189,7 @@ class RunFolder:
         Raises:
             CheckpointError: the base phase has not ended, or another backbone.
         """
-        backbone = tf.train.Checkpoint(
-            stem=network.stem, blocks=network.blocks, head=network.head)
-        checkpoints.restore(
-            tf.train.Checkpoint(network=backbone), self.phase_prefix("base"),
-            self.path)
+        base_checkpoint.restore(network, self.phase_prefix("base"), self.path)
 
     @property
     def has_network(self):
@@ -219,11 +216,14 @@ class RunFolder:
         return network
 
     def restore_network(self, network, phase=None):
-        """`load_network`, into a network that there is."""
-        checkpoints.restore(
-            tf.train.Checkpoint(network=network),
-            self.phase_prefix(phase) if phase else self.latest_prefix,
-            self._home)
+        """`load_network`, into one that there is; "base": its base network."""
+        if phase == "base":
+            self.load_base(network)
+        else:
+            checkpoints.restore(
+                tf.train.Checkpoint(network=network),
+                self.phase_prefix(phase) if phase else self.latest_prefix,
+                self._home)
 
     def restore_steering(self, steering):
         """Gives a `steering.Steering` the values of this run's last step.

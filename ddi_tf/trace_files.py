@@ -211,14 +211,16 @@ def write(where, arrays):
 
 
 def read(where):
-    """A dict of arrays that `write` wrote.
+    """A dict of arrays that `write` wrote; what was float16 is float32.
 
     Raises:
         TracesError: the file is missing or damaged.
     """
     try:
         with np.load(where, allow_pickle=False) as file:
-            return dict(file)
+            return {name: array.astype(np.float32)
+                    if array.dtype == np.float16 else array
+                    for name, array in file.items()}
     except FileNotFoundError:
         raise errors.TracesError(
             f"{where} is not there. Write it first: {_command(where)}"

@@ -3,7 +3,7 @@
     zoo/NAME/flags.cfg, run.json, metrics.jsonl, summary.json,
              operating_points.json    as in any run (`run_folder`)
     zoo/NAME/checkpoints/  the network, without what an optimizer keeps
-    zoo/NAME/phases/       its base network
+    zoo/NAME/phases/       its base network, in float16 (`base_checkpoint`)
     zoo/NAME/traces/       of tune and test, without images
     zoo/NAME/float32/      a bundle; others are called by their numbers too
     zoo/NAME/latency.json  what subgraphs took, if the loss counted time

@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from ddi_tf import base_checkpoint
 from ddi_tf import errors
 from ddi_tf import latency
 from ddi_tf import new_folder
@@ -25,9 +26,10 @@ from ddi_tf.zoo import sums
 
 _COPIED = ("run.json", "metrics.jsonl")
 
-# What logits of traces are multiples of: less than half the bytes. Pictures and
-# errors of calibration need no more; predictions and entropies are exact.
-_LOGIT_STEP = 1 / 32
+# What logits of traces are multiples of, in float16: a third of the bytes.
+# Pictures and errors of calibration need no more; predictions and entropies are
+# exact.
+_LOGIT_STEP = 1 / 16
 
 # Headings that the notes must have.
 _HEADINGS = ("Intended use", "Limits")
@@ -166,7 +168,8 @@ def _copy_run(run, entry, where):
     run.restore_steering(steered)
     entry.run.checkpoints.save(tf.train.Checkpoint(
         network=run.load_network(), steering=steered), step)
-    entry.run.save_phase("base", run.load_network("base"))
+    base_checkpoint.write_small(
+        run.load_network("base"), entry.run.phase_prefix("base"))
 
 
 def recipe(flags, where):
@@ -190,7 +193,6 @@ def recipe(flags, where):
 def _copy_traces(traces, entry, name):
     """Traces, of the entry's own checkpoint, without images, logits rounded."""
     for split, recorded in traces.items():
-        rounded = _LOGIT_STEP * np.round(recorded.traces.logits / _LOGIT_STEP)
         about = dataclasses.replace(
             recorded.about, run=name, best=False,
             fingerprint=trace_files.fingerprint(
@@ -199,8 +201,20 @@ def _copy_traces(traces, entry, name):
             trace_files.path(entry.path, split), recorded._replace(
                 about=about, examples=recorded.examples[:0],
                 traces=recorded.traces._replace(
-                    logits=rounded.astype(np.float32)),
+                    logits=_coarse(recorded.traces.logits)),
+                base_logits=_coarse(recorded.base_logits),
                 example_indices=np.array([], int)))
+
+
+def _coarse(logits):
+    """[..., C] logits rounded to `_LOGIT_STEP`; the largest stays the largest.
+    """
+    winner = logits.argmax(axis=-1)[..., np.newaxis]
+    steps = np.round(logits / _LOGIT_STEP)
+    tied = steps.argmax(axis=-1)[..., np.newaxis] != winner
+    np.put_along_axis(steps, winner, np.take_along_axis(
+        steps, winner, axis=-1) + tied, axis=-1)
+    return (_LOGIT_STEP * steps).astype(np.float16)
 
 
 def _measured(sources, entry, bundles):

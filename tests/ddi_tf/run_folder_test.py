@@ -326,10 +326,19 @@ class NetworksTest(tf.test.TestCase, parameterized.TestCase):
     def test_checkpoint_that_lacks_a_part_is_an_error(self):
         plain = network.Network(_PLAIN)
         tf.train.Checkpoint(network=plain).write(
-            self.folder.phase_prefix("base"))
+            self.folder.phase_prefix("skip"))
         with self.assertRaisesRegex(
-                errors.CheckpointError, "phases/base cannot be restored"):
-            self.folder.load_network("base")
+                errors.CheckpointError, "phases/skip cannot be restored"):
+            self.folder.load_network("skip")
+
+    def test_of_the_base_phase_it_is_the_base_network(self):
+        plain = network.Network(_PLAIN)
+        plain.stem.kernel.assign(3 * plain.stem.kernel)
+        tf.train.Checkpoint(network=plain).write(
+            self.folder.phase_prefix("base"))
+        loaded = self.folder.load_network("base")
+        x = tf.random.stateless_normal([2, 16, 16, 3], [2, 3])
+        self.assertAllEqual(loaded.base(x), plain.base(x))
 
 
 class LoadBaseTest(tf.test.TestCase):

@@ -151,13 +151,28 @@ class PackTest(_ZooTest):
             old = trace_files.load_of(self.folder, split)
             new = trace_files.load_of(self.entry.run, split)
             rounded = new.traces.logits
-            self.assertDTypeEqual(rounded, np.float32)
-            self.assertAllClose(rounded, old.traces.logits, rtol=0, atol=1/64)
-            self.assertAllEqual(32 * rounded, np.round(32 * rounded))
+            for exact, coarse in ((old.traces.logits, rounded),
+                                  (old.base_logits, new.base_logits)):
+                self.assertDTypeEqual(coarse, np.float32)
+                self.assertAllClose(coarse, exact, rtol=0, atol=3/32)
+                self.assertAllEqual(16 * coarse, np.round(16 * coarse))
+                self.assertAllEqual(coarse.argmax(-1), exact.argmax(-1))
             for name, values in old.traces._replace(
                     logits=rounded)._asdict().items():
                 self.assertAllEqual(values, getattr(new.traces, name), name)
-            self.assertAllEqual(old.base_logits, new.base_logits)
+
+    def test_of_a_tie_the_largest_stays_the_largest(self):
+        exact = np.float32([[[1.0, 1.02, -4.7], [0.5, 0.0, 0.4]]])
+        self.assertAllEqual(packing._coarse(exact), np.float16(
+            [[[1.0, 1.0625, -4.6875], [0.5, 0.0, 0.375]]]))
+
+    def test_base_network_is_kept_small(self):
+        ours, theirs = (folder.load_network("base")
+                        for folder in (self.entry.run, self.folder))
+        images = tf.random.stateless_normal([8, 16, 16, 3], [0, 1])
+        self.assertAllClose(ours.base(images), theirs.base(images), atol=0.02)
+        self.assertLess(entry_lib.size(self.entry.path / "phases"),
+                        0.6 * entry_lib.size(self.folder.path / "phases"))
 
     def test_card_gives_what_traces_and_device_say(self):
         card = self.entry.json("card.json")
