@@ -1,7 +1,7 @@
 """Checkpoints of a base network: among all else, or alone and small.
 
-Small, it is stem, blocks and head with kernels in float16: for teaching, growing
-from and comparing with, which takes no more, at half the bytes.
+Small, it is stem, blocks and head with kernels in float16: for teaching,
+growing from and comparing with, which takes no more, at half the bytes.
 """
 
 import tensorflow as tf

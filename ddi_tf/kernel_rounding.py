@@ -4,8 +4,8 @@ To the nearest step each, a kernel's weights err by up to half a step, all alike
 or not; features are smooth, so what nine neighbouring weights err by together
 passes as brightness does, where the kernel may be one that looks for edges.
 SQuant (Guo et al. 2022, arXiv:2202.07471, Section 3) turns those weights to the
-other side that were nearest to it, until a kernel's errors add up to half a step
-at most.
+other side that were nearest to it, until a kernel's errors add up to half a
+step at most.
 """
 
 import numpy as np
