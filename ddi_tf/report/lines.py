@@ -1,7 +1,9 @@
 """Lines with bands and single points in one pair of axes."""
 
+import math
 from typing import NamedTuple
 
+from matplotlib import ticker
 import numpy as np
 
 from ddi_tf.report import items
@@ -9,6 +11,9 @@ from ddi_tf.report import style
 
 _HEIGHT = 4.0    # inches, and so much for each line of a legend:
 _LEGEND = 0.19
+
+# Costs that differ by more than this factor are drawn on a logarithmic axis.
+_WIDE = 20
 
 
 class Series(NamedTuple):
@@ -22,6 +27,7 @@ class Series(NamedTuple):
     look: style.Look
     notes: tuple = ()  # P texts next to the points, or none
     above: bool = False  # where the notes are
+    entry: str = ""    # in the legend, once for all that share it; else label
 
 
 def over_seeds(label, x, y, look):
@@ -57,20 +63,42 @@ def figure(key, title, caption, origin, alt, series, x_label, y_label,
     """
     rows = [(one.label, *numbers) for one in series
             for numbers in zip(one.x, one.y, one.low, one.high)]
+    entries = list(dict.fromkeys(one.entry or one.label for one in sorted(
+        series, key=lambda one: one.look.line == "none")))  # lines first
 
     def paint(drawing):
         axes = drawing.add_subplot()
+        if _is_wide(series):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
         for one in series:
             _draw(axes, one)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         painter(axes)
-        style.legend(drawing, *axes.get_legend_handles_labels())
+        style.legend(drawing, [_handle(series, entry) for entry in entries],
+                     entries)
 
     return items.draw(
         key, title, caption, origin, alt,
         ("series", x_label, y_label, "least of the seeds", "most of the seeds"),
-        rows, _HEIGHT + _LEGEND * len(series), paint)
+        rows, _HEIGHT + _LEGEND * math.ceil(
+            len(entries) / style.columns(entries)), paint)
+
+
+def _is_wide(series):
+    x = np.concatenate([one.x for one in series])
+    return len(x) > 0 and 0 < _WIDE * x.min() < x.max()
+
+
+def _handle(series, entry):
+    """What an entry of the legend shows: in ink, what several share."""
+    looks = [one.look for one in series if (one.entry or one.label) == entry]
+    if len(looks) > 1:
+        return style.handle(looks[0]._replace(colour=style.INK))
+    return style.handle(looks[0])
 
 
 def _draw(axes, one):
@@ -82,10 +110,7 @@ def _draw(axes, one):
     elif np.any(one.high > one.low):
         axes.fill_between(one.x, one.low, one.high, color=look.colour,
                           alpha=0.18, linewidth=0)
-    axes.plot(
-        one.x, one.y, color=look.colour, marker=look.marker,
-        linestyle=look.line, label=one.label, markersize=look.size,
-        markerfacecolor=look.colour if look.filled else "white", zorder=3)
+    axes.plot(one.x, one.y, label=one.label, zorder=3, **style.drawn(look))
     for x, y, note in zip(one.x, one.y, one.notes):
         axes.annotate(note, (x, y), (0, 5 if one.above else -12),
                       textcoords="offset points", ha="center", fontsize=8,

@@ -179,7 +179,8 @@ def _figure(groups, resource, name):
         return factor * cost
 
     series = [one for index, group in enumerate(groups) for one in
-              tradeoff.series_of(group, style.look(index), resource, scale)]
+              tradeoff.series_of(group, style.look(index), resource, scale,
+                                 together=len(groups) > 1)]
     series += tradeoff.base_series(groups, resource, scale)
     return lines.figure(
         f"accuracy_{resource}", f"Accuracy against {name}",

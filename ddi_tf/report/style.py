@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import matplotlib
 from matplotlib import figure as mpl_figure
+from matplotlib import lines as mpl_lines
 from matplotlib import style as mpl_style
 
 # Okabe and Ito's palette, told apart by every kind of colour vision
@@ -66,6 +67,18 @@ def look(index):
                 _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])
 
 
+def drawn(look_):
+    """A `Look` as what `axes.plot` takes."""
+    return {"color": look_.colour, "marker": look_.marker,
+            "linestyle": look_.line, "markersize": look_.size,
+            "markerfacecolor": look_.colour if look_.filled else "white"}
+
+
+def handle(look_):
+    """What a legend shows of a `Look`."""
+    return mpl_lines.Line2D([], [], **drawn(look_))
+
+
 def rendered(key, height, painter, width=WIDTH):
     """(SVG, PNG), the same bytes for the same picture.
 
@@ -94,9 +107,13 @@ def _saved(figure, suffix, metadata):
 def legend(figure, handles, labels):
     """Under everything, so that it hides nothing."""
     if len(labels) > 1:
-        figure.legend(
-            handles, labels, loc="outside lower center",
-            ncols=1 if max(map(len, labels)) > 26 else 2)
+        figure.legend(handles, labels, loc="outside lower center",
+                      ncols=columns(labels))
+
+
+def columns(labels):
+    """Of a legend: as many as are as wide as the picture."""
+    return 1 if max(map(len, labels)) > 26 else 2
 
 
 def shade(share):

@@ -19,7 +19,8 @@ RULES = {"geometric": "geometric rule (MSDNet)",
          "shared": "one threshold for all exits"}
 
 
-def series_of(group, look, resource="macs", scale=wording.megaflops):
+def series_of(group, look, resource="macs", scale=wording.megaflops,
+              together=False):
     """`lines.Series` of a group: its curve, and its gates alone.
 
     Args:
@@ -27,32 +28,44 @@ def series_of(group, look, resource="macs", scale=wording.megaflops):
         look: `style.Look` of the curve.
         resource: whose mean cost is the abscissa.
         scale: function of such a cost, for the axis.
+        together: whether other groups are beside it. In the legend its line
+            then stands for it, and its point is named once for all of them.
     """
-    found = []
+    found, entry = [], group.name if together else ""
     if resource in group.curves:
         curve = group.curves[resource]
         name = "gates and exits" if group.has_gates else "exits"
         found.append(lines.over_seeds(
             f"{group.name}: {name}", scale(curve.test_cost),
-            100 * curve.test_accuracy, look))
+            100 * curve.test_accuracy, look)._replace(entry=entry))
     alone = group.without_exits(resource)
+    what = "gates only" if group.has_gates else "no exit"
     found.append(lines.point(
-        f"{group.name}: {'gates only' if group.has_gates else 'no exit'}",
-        scale(alone.cost), 100 * alone.accuracy,
-        look._replace(line="none", filled=False, size=7)))
+        f"{group.name}: {what}", scale(alone.cost), 100 * alone.accuracy,
+        look._replace(line="none", filled=False, size=7))._replace(
+            entry=what if found and together else entry))
     return found
 
 
 def base_series(groups, resource="macs", scale=wording.megaflops):
-    """`lines.Series` of base networks in full, a point for each backbone."""
+    """`lines.Series` of base networks in full, a point for each backbone.
+
+    Of several backbones, each has the colour of the group that it is of.
+    """
     found = {}
-    for group in groups:
-        found.setdefault(group.network, []).append(group.base(resource))
-    return [lines.point(
-        f"base {network} in full",
-        scale(np.concatenate([base.cost for base in bases])),
-        100 * np.concatenate([base.accuracy for base in bases]), style.BASE)
-        for network, bases in found.items()]
+    for index, group in enumerate(groups):
+        found.setdefault(group.network, []).append((index, group))
+    series = []
+    for network, of_it in found.items():
+        bases, look = [group.base(resource) for _, group in of_it], style.BASE
+        if len(of_it) == 1 < len(found):
+            look = look._replace(colour=style.look(of_it[0][0]).colour)
+        series.append(lines.point(
+            f"base {network} in full",
+            scale(np.concatenate([base.cost for base in bases])),
+            100 * np.concatenate([base.accuracy for base in bases]),
+            look)._replace(entry="in full" if len(found) > 1 else ""))
+    return series
 
 
 def figures(groups):
@@ -60,13 +73,15 @@ def figures(groups):
     series = []
     for index, group in enumerate(groups):
         look = style.look(index)
-        series += series_of(group, look)
+        series += series_of(group, look, together=len(groups) > 1)
         if group.opened:
+            what = "exits only, no gates"
             series.append(lines.over_seeds(
-                f"{group.name}: exits only, no gates",
+                f"{group.name}: {what}",
                 wording.megaflops(group.opened.test_cost),
                 100 * group.opened.test_accuracy,
-                look._replace(line=":", filled=False)))
+                look._replace(line=":", filled=False))._replace(
+                    entry=what if len(groups) > 1 else ""))
     ours = [*series, *base_series(groups)]
     series = ours + _static_series(groups[0].about.settings["data"]["name"])
     found = [_figure("accuracy_flops", "Accuracy against FLOPs",
@@ -88,8 +103,8 @@ def _close_up(series, least):
     """Limits (x, y) of what of `lines.Series` lies at or above `least`."""
     x = np.concatenate([one.x[one.y >= least] for one in series])
     y = np.concatenate([one.high for one in series])
-    across = _MARGIN * np.ptp(x)
-    return ((x.min() - across, x.max() + across),
+    across = (x.max() / x.min())**_MARGIN
+    return ((x.min() / across, x.max() * across),
             (least, y.max() + _MARGIN * (y.max() - least)))
 
 
@@ -117,6 +132,7 @@ def _static_series(data_name):
             [wording.megaflops(one.macs) for one in of_it],
             [100 * one.accuracy for one in of_it],
             style.STATIC[len(found)])._replace(
+                entry=f"published {static.FAMILIES[family]}",
                 notes=tuple(one.short for one in of_it),
                 above=bool(found)))
     return found

@@ -1,6 +1,7 @@
 """Tests of the numbers in the report's figures and tables, by hand."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -217,6 +218,29 @@ class LinesTest(tf.test.TestCase):
                 [float(row[1]), float(row[2])] for row in rows
                 if row[0] == label])
 
+    def test_what_groups_share_is_in_the_legend_once(self):
+        run, drawn = _run(), []
+        found = groups.measure([run])
+        series = [one for index in range(2) for one in tradeoff.series_of(
+            dataclasses.replace(found[0], name=f"net{index}"),
+            style.look(index), together=True)]
+        lines.figure("key", "", "", "", "", series, "x", "y",
+                     lambda axes: drawn.append(axes.figure))
+        [legend] = drawn[0].legends
+        self.assertEqual([text.get_text() for text in legend.get_texts()],
+                         ["net0", "net1", "gates only"])
+        self.assertEqual(
+            [line.get_color() for line in legend.get_lines()],
+            [style.look(0).colour, style.look(1).colour, style.INK])
+
+    def test_costs_far_apart_are_on_a_logarithmic_axis(self):
+        for farthest, scale in ((19, "linear"), (21, "log")):
+            drawn = []
+            lines.figure("key", "", "", "", "", [lines.over_seeds(
+                "x", [1, farthest], [1, 2], style.look(0))], "x", "y",
+                drawn.append)
+            self.assertEqual(drawn[0].get_xscale(), scale)
+
     def test_looks_differ_without_colour(self):
         looks = [style.look(n) for n in range(20)]
         self.assertLen({(look.marker, look.line) for look in looks}, 20)
@@ -231,7 +255,8 @@ class LinesTest(tf.test.TestCase):
     def test_close_up_leaves_out_what_does_not_reach_into_it(self):
         one = lambda x, y: lines.over_seeds("", x, y, style.look(0))
         limits = tradeoff._close_up([one([1, 2, 3], [50, 88, 90])], 86)
-        self.assertAllClose(limits, ((1.94, 3.06), (86, 90.24)))
+        self.assertAllClose(limits, ((2 / 1.5**0.06, 3 * 1.5**0.06),
+                                     (86, 90.24)))
         within = lambda x, y: tradeoff._is_within(one([x], [y]), *limits)
         self.assertTrue(within(2.5, 89))
         self.assertFalse(within(9, 89))
