@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
-from ddi_tf import layers
 from ddi_tf import norms
 
 
