@@ -87,7 +87,8 @@ def _show(result):
                 _cell(run["base_accuracy"][split], run["base_macs"]),
                 *("" if point is None else _cell(**point[split])
                   for point in run["reached"]))
-    Console(width=max(110, Console().width)).print(table)
+    wide = 40 + 17 * len(result["budgets"])  # a narrow terminal wraps lines
+    Console(width=max(wide, Console().width)).print(table)
 
 
 def _cell(accuracy, mean_macs):
