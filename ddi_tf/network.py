@@ -195,6 +195,14 @@ class Network(tf_keras.Model):
         return len(self.blocks) + sum(self._group_counts)
 
     @property
+    def decides(self):
+        """Whether a gate is asked about anything: not all are settled."""
+        return not self.config.settled or any(
+            gating.decides(block) and gating.function(block) is not None
+            for gating in (self.layer_gating, self.channel_gating)
+            for block in self.blocks)
+
+    @property
     def _group_counts(self):
         return [groups_of(self.config, block)
                 if self.channel_gating.decides(block) else 1

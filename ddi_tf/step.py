@@ -85,7 +85,7 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         tf.stop_gradient(losses.resource(decided_path, prices.base)),
         skip_ratio(decided.decisions), share)
     terms = {"accuracy_loss": losses.with_exits(answered, of_labels)}
-    if phase.priced:
+    if phase.priced and network.decides:
         # Eq. 4 adds up the losses of all answers; the price of work keeps its
         # proportion to them.
         weight = len(answered) * steering.weight(target, share)

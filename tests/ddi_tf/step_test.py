@@ -27,10 +27,10 @@ _STEPS = 12  # enough to learn the images, whatever the order of float sums
 _SCALING = data.Scaling((127.0,) * 3, (64.0,) * 3)
 
 
-def _build():
+def _build(**settings):
     tf_keras.utils.set_random_seed(1)
     return network.Network(network.NetworkConfig(
-        depth=8, image_shape=(16, 16, 3)))
+        depth=8, image_shape=(16, 16, 3), **settings))
 
 
 def _make(net, phase, schedule, momentum=0.9):
@@ -184,14 +184,14 @@ class LossTermsTest(tf.test.TestCase):
         cls.net = _build()
         cls.images = tf.random.stateless_normal([_BATCH, 16, 16, 3], [0, 1])
 
-    def _terms(self, phase, prices, thresholds):
+    def _terms(self, phase, prices, thresholds, net=None):
         """(terms, metrics, steering), and the decisions that were taken."""
-        state = steering.Steering(0.1)
+        state, net = steering.Steering(0.1), net or self.net
         terms, metrics = step.loss_terms(
-            self.net, phase, phases.Schedule(), prices, self.images,
+            net, phase, phases.Schedule(), prices, self.images,
             tf.range(_BATCH), state, tf.constant(_TARGET), thresholds)
         # Batch norm is by the batch, so the same again.
-        outputs = self.net(self.images, training=True, thresholds=thresholds)
+        outputs = net(self.images, training=True, thresholds=thresholds)
         return terms, metrics, state, outputs.decisions
 
     def test_the_price_is_that_of_the_table_that_was_given(self):
@@ -226,6 +226,20 @@ class LossTermsTest(tf.test.TestCase):
             self.assertAllEqual(
                 decisions.layers, tf.fill([_BATCH, 3], 1 - skipped))
             self.assertAllClose(state.skip_ratio, 0.95 + 0.05 * skipped)
+
+
+    def test_where_no_gate_is_asked_work_has_no_price(self):
+        names = [block.name for block in self.net.blocks]
+        settled = [("layer_gate", name, (1,)) for name in names] + [
+            ("channel_gate", name, (1, 0)) for name in names]
+        thresholds = tf.fill([_BATCH, 9], 0.5)
+        for gates_settled, priced in ((settled, False), (settled[1:], True)):
+            net = _build(settled=tuple(gates_settled))
+            terms, metrics, state, _ = self._terms(
+                _EXITS, net.costs, thresholds, net)
+            self.assertEqual("resource_loss" in terms, priced)
+            self.assertEqual(float(state.alpha) != np.float32(0.1), priced)
+            self.assertLess(float(metrics["cost"]), 1)
 
 
 class ArgumentsTest(tf.test.TestCase):
