@@ -50,15 +50,10 @@ def rounded(kernel):
     steps = quantization.kernel_bounds(kernel).numpy() / _STEPS
     counted = np.divide(
         kernel, steps, out=np.zeros_like(kernel), where=steps > 0)
-    rows = np.moveaxis(counted, 3, 0)              # [F, H, W, C]
-    if height * width > 1:
-        rows = np.moveaxis(rows, 3, 1)             # [F, C, H, W]
-        rows = rows.reshape(filters * channels, -1)
-        back = _cancelled(rows).reshape(filters, channels, height, width)
-        back = np.moveaxis(back, 1, 3)
-    else:
-        back = _cancelled(rows.reshape(filters, -1)).reshape(rows.shape)
-    return (np.moveaxis(back, 0, 3) * steps).astype(np.float32)
+    rows = counted.transpose(3, 2, 0, 1)           # [F, C, H, W]
+    count = filters if height * width == 1 else filters * channels
+    whole = _cancelled(rows.reshape(count, -1)).reshape(rows.shape)
+    return (whole.transpose(2, 3, 1, 0) * steps).astype(np.float32)
 
 
 def _cancelled(rows):

@@ -29,6 +29,11 @@ class Series(NamedTuple):
     above: bool = False  # where the notes are
     entry: str = ""    # in the legend, once for all that share it; else label
 
+    @property
+    def named(self):
+        """What the legend calls it."""
+        return self.entry or self.label
+
 
 def over_seeds(label, x, y, look):
     """`Series` of the means over seeds, with a band from least to most.
@@ -63,7 +68,7 @@ def figure(key, title, caption, origin, alt, series, x_label, y_label,
     """
     rows = [(one.label, *numbers) for one in series
             for numbers in zip(one.x, one.y, one.low, one.high)]
-    entries = list(dict.fromkeys(one.entry or one.label for one in sorted(
+    entries = list(dict.fromkeys(one.named for one in sorted(
         series, key=lambda one: one.look.line == "none")))  # lines first
 
     def paint(drawing):
@@ -95,10 +100,8 @@ def _is_wide(series):
 
 def _handle(series, entry):
     """What an entry of the legend shows: in ink, what several share."""
-    looks = [one.look for one in series if (one.entry or one.label) == entry]
-    if len(looks) > 1:
-        return style.handle(looks[0]._replace(colour=style.INK))
-    return style.handle(looks[0])
+    look, *others = [one.look for one in series if one.named == entry]
+    return style.handle(look._replace(colour=style.INK) if others else look)
 
 
 def _draw(axes, one):

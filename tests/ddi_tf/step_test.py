@@ -227,7 +227,6 @@ class LossTermsTest(tf.test.TestCase):
                 decisions.layers, tf.fill([_BATCH, 3], 1 - skipped))
             self.assertAllClose(state.skip_ratio, 0.95 + 0.05 * skipped)
 
-
     def test_where_no_gate_is_asked_work_has_no_price(self):
         names = [block.name for block in self.net.blocks]
         settled = [("layer_gate", name, (1,)) for name in names] + [
