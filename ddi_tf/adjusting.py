@@ -101,13 +101,13 @@ class Adjuster:
 
         Args:
             at_end: whether no step follows; on the way the shift is small, and
-                near is enough.
+                near is enough, of a sample.
         """
-        limits = () if at_end else (finish.NEAR, finish.SMALL_SHIFT)
+        measure, *limits = (self._monitor.cost,) if at_end else (
+            self._monitor.sampled_cost, finish.NEAR, finish.SMALL_SHIFT)
         self._deployed.copy_from(self._network)
         held = finish.hold_target(
-            self._deployed.gates, self._monitor.cost,
-            self._schedule.target_cost, *limits)
+            self._deployed.gates, measure, self._schedule.target_cost, *limits)
         self._network.copy_from(self._deployed)
         target = self._schedule.target_cost
         if at_end and abs(held.cost - target) > finish.FAR * target:

@@ -126,6 +126,19 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
     def test_cost_without_traces_is_that_of_now(self):
         self.assertEqual(self.monitor.cost(), self.monitor.cost(self.tune))
 
+    @parameterized.parameters((12, 1), (6, 2), (5, 2), (100, 1))
+    def test_sampled_cost_is_that_of_images_spread_over_the_split(
+            self, sample, step):
+        with mock.patch.object(monitor, "_SAMPLE", sample):
+            ours = monitor.Monitor(self.net, self.macs, self.dataset)
+        some = deciding.Decisions(
+            self.tune.layers[::step],
+            tuple(mask[::step] for mask in self.tune.masks))
+        expected = np.mean(costs.full_path(
+            self.macs, costs.spent(self.macs, some))) / self.macs.base
+        self.assertAllClose(ours.sampled_cost(), expected, rtol=1e-9)
+        self.assertEqual(step == 1, ours.sampled_cost() == ours.cost())
+
     def test_everything_open_costs_more_than_the_base(self):
         cost = self.monitor.cost(self.monitor.look(gated=False))
         self.assertAllClose(cost, self.macs.everything / self.macs.base)

@@ -617,6 +617,9 @@ class ReachTargetTest(_TrainerTest):
         # One at the end of skip, two epochs of restore, the last step.
         self.assertEqual([call.args[3:] for call in hold.call_args_list],
                          [(finish.NEAR, 7.0)] * 3 + [()])
+        self.assertEqual(
+            [call.args[1].__name__ for call in hold.call_args_list],
+            ["sampled_cost"] * 3 + ["cost"])
         _, *held = (record["tune"]["cost"] for record in run.metrics)
         self.assertAllClose(held, [0.5] * 4, atol=0.05)
 
