@@ -190,7 +190,8 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE,
     then sought within (Brent's method); the best shift that was tried is kept.
 
     Args:
-        gates: of a `network.Network`; their scores' biases change.
+        gates: of a `network.Network`; their scores' biases change. Without
+            any the cost is measured, no more.
         measure: callable without arguments: the cost now, in the target's unit.
         target: cost to be at, > 0.
         tolerance: share of the target that is near enough.
@@ -217,7 +218,7 @@ def hold_target(gates, measure, target, tolerance=TOLERANCE,
         return 0.0 if abs(over) <= tolerance * target else over
 
     inner = outer = 0.0
-    if excess(0.0):
+    if biases and excess(0.0):
         outer = -math.copysign(_FIRST_STEP, excess(0.0))
     while inner != outer and excess(inner) * excess(outer) > 0:
         inner, outer = outer, max(-max_shift, min(2 * outer, max_shift))

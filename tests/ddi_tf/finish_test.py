@@ -2,6 +2,7 @@
 
 import math
 import types
+from unittest import mock
 
 import gate_case
 import numpy as np
@@ -321,6 +322,11 @@ class HoldTargetTest(tf.test.TestCase, parameterized.TestCase):
         shift, cost = self._held(of_shift, 0.5)
         self.assertAllClose(cost, expected_cost)
         self.assertAllClose(shift, needed, atol=0.02)
+
+    def test_without_a_gate_the_cost_is_measured_once(self):
+        measure = mock.Mock(return_value=0.6)
+        self.assertEqual(finish.hold_target((), measure, 0.5), (0.0, 0.6, 0.6))
+        measure.assert_called_once_with()
 
     def test_one_gate_is_enough(self):
         gate = _gate(0.0)
