@@ -103,17 +103,12 @@ class Adjuster:
             at_end: whether no step follows; on the way the shift is small, and
                 near is enough, of a sample.
         """
-        measure, tolerance, most = (
-            self._monitor.cost, finish.TOLERANCE, finish.MAX_SHIFT
-        ) if at_end else (
+        measure, *limits = (self._monitor.cost,) if at_end else (
             self._monitor.sampled_cost, finish.NEAR, finish.SMALL_SHIFT)
-        if self._network.config.settled:
-            # Those were held before, and the few others cannot make up for it.
-            most = finish.SMALL_SHIFT
         self._deployed.copy_from(self._network)
         held = finish.hold_target(
             self._deployed.gates if self._network.decides else (), measure,
-            self._schedule.target_cost, tolerance, most)
+            self._schedule.target_cost, *limits)
         self._network.copy_from(self._deployed)
         target = self._schedule.target_cost
         if at_end and abs(held.cost - target) > finish.FAR * target:

@@ -616,8 +616,7 @@ class ReachTargetTest(_TrainerTest):
                 _SCHEDULE, epochs={"skip": 2, "restore": 2})).to_the_end()
         # One at the end of skip, two epochs of restore, the last step.
         self.assertEqual([call.args[3:] for call in hold.call_args_list],
-                         [(finish.NEAR, 7.0)] * 3
-                         + [(finish.TOLERANCE, finish.MAX_SHIFT)])
+                         [(finish.NEAR, 7.0)] * 3 + [()])
         self.assertEqual(
             [call.args[1].__name__ for call in hold.call_args_list],
             ["sampled_cost"] * 3 + ["cost"])
