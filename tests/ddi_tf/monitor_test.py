@@ -40,6 +40,12 @@ def _traces(layers, masks):
         masks=tuple(np.array(mask, np.float32) for mask in masks))
 
 
+def _mean_cost(prices, layers, masks):
+    """Of the full path, as a fraction of the base network's."""
+    return np.mean(costs.full_path(prices, costs.spent(
+        prices, deciding.Decisions(layers, masks)))) / prices.base
+
+
 class MonitorTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod
@@ -113,11 +119,9 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
             self.monitor.record(self.mixed)["cost"], round(expected, 5))
 
     def test_cost_is_that_of_the_table_that_was_given(self):
-        decisions = deciding.Decisions(self.tune.layers, self.tune.masks)
         found = []
         for prices in (self.macs, self.picojoules):
-            expected = np.mean(costs.full_path(
-                prices, costs.spent(prices, decisions))) / prices.base
+            expected = _mean_cost(prices, self.tune.layers, self.tune.masks)
             ours = monitor.Monitor(self.net, prices, self.dataset)
             self.assertAllClose(ours.cost(self.tune), expected, rtol=1e-9)
             found.append(expected)
@@ -131,11 +135,9 @@ class MonitorTest(tf.test.TestCase, parameterized.TestCase):
             self, sample, step):
         with mock.patch.object(monitor, "_SAMPLE", sample):
             ours = monitor.Monitor(self.net, self.macs, self.dataset)
-        some = deciding.Decisions(
-            self.tune.layers[::step],
+        expected = _mean_cost(
+            self.macs, self.tune.layers[::step],
             tuple(mask[::step] for mask in self.tune.masks))
-        expected = np.mean(costs.full_path(
-            self.macs, costs.spent(self.macs, some))) / self.macs.base
         self.assertAllClose(ours.sampled_cost(), expected, rtol=1e-9)
         self.assertEqual(step == 1, ours.sampled_cost() == ours.cost())
 
