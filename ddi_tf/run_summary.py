@@ -73,16 +73,26 @@ def _network(network):
 
 def _phases(records):
     """One dict per phase: its epochs, seconds and last tune record."""
-    found = {}
+    found, in_epoch = {}, _steps_per_epoch(records)
     for line in records:
         phase = found.setdefault(
             line["phase"],
             {"name": line["phase"], "epochs": 0, "seconds": 0.0})
         # What follows the last phase takes time, but is no epoch.
-        phase["epochs"] += "phase_step" in line
+        if "phase_step" in line:
+            phase["epochs"] = (
+                round(line["phase_step"] / in_epoch, 2) if in_epoch
+                else phase["epochs"] + 1)
         phase["seconds"] = round(phase["seconds"] + line["seconds"], 2)
         phase |= _of(line["tune"])
     return list(found.values())
+
+
+def _steps_per_epoch(records):
+    """Those of the first epoch that did not end its phase; None without one."""
+    return next((
+        line["phase_step"] for line, after in zip(records, records[1:])
+        if line["phase"] == after["phase"] and "phase_step" in line), None)
 
 
 def _of(tune):

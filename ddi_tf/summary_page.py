@@ -69,7 +69,7 @@ def _phases(values):
                    "cost of base")
     for phase in values["phases"]:
         table.add_row(
-            phase["name"], str(phase["epochs"] or ""),
+            phase["name"], f"{phase['epochs']:g}" if phase["epochs"] else "",
             _duration(phase["seconds"]), _percent(phase["accuracy"], 2),
             _percent(phase["skip_ratio"]), _share(phase["cost"]))
     return table

@@ -25,17 +25,19 @@ _WITH_EXITS = dataclasses.replace(_PLAIN, exits=True)
 _TUNE = {"accuracy": 0.88, "exit_accuracy": [0.5, 0.6, 0.87],
          "skip_ratio": 0.4, "cost": 0.612, "blocks": [1.0, 0.3, 0.5]}
 _LINES = {
+    "early": {"phase": "base", "step": 4, "phase_step": 4, "seconds": 40.2,
+              "train": {"loss": 2.0}, "tune": {"accuracy": 0.6}},
     "base": {"phase": "base", "step": 8, "phase_step": 8, "seconds": 40.2,
              "train": {"loss": 1.0}, "tune": {"accuracy": 0.9}},
-    "skip": {"phase": "skip", "step": 12, "phase_step": 4, "seconds": 30.0,
+    "skip": {"phase": "skip", "step": 11, "phase_step": 3, "seconds": 30.0,
              "train": {"loss": 1.0, "resource_loss": 0.1},
              "tune": {**_TUNE, "accuracy": 0.7}},
-    "exits": {"phase": "exits", "step": 16, "phase_step": 4, "seconds": 3600.0,
+    "exits": {"phase": "exits", "step": 17, "phase_step": 6, "seconds": 3600.0,
               "train": {"loss": 2.0}, "tune": _TUNE},
-    "finish": {"phase": "finish", "step": 17, "seconds": 5.0,
+    "finish": {"phase": "finish", "step": 18, "seconds": 5.0,
                "gate_shift": 0.1, "tune": _TUNE},
 }
-_WHOLE = ("base", "base", "skip", "exits", "finish")
+_WHOLE = ("early", "base", "skip", "exits", "finish")
 _POINT = {"name": "default", "thresholds": [0.25, None, 0.75],
           "tune_accuracy": 0.875, "tune_mean_macs": 1e6,
           "tune_left": [0.5, 0.0, 0.25, 0.25],
@@ -101,13 +103,17 @@ class ValuesTest(_SummaryTest):
         self.assertEqual(found["phases"], [
             {"name": "base", "epochs": 2, "seconds": 80.4, "accuracy": 0.9,
              "skip_ratio": None, "cost": None},
-            {"name": "skip", "epochs": 1, "seconds": 30.0, "accuracy": 0.7,
+            {"name": "skip", "epochs": 0.75, "seconds": 30.0, "accuracy": 0.7,
              "skip_ratio": 0.4, "cost": 0.612},
-            {"name": "exits", "epochs": 1, "seconds": 3600.0,
+            {"name": "exits", "epochs": 1.5, "seconds": 3600.0,
              "accuracy": 0.88, "skip_ratio": 0.4, "cost": 0.612},
             {"name": "finish", "epochs": 0, "seconds": 5.0, "accuracy": 0.88,
              "skip_ratio": 0.4, "cost": 0.612}])
         self.assertAllClose(found["seconds"], 80.4 + 30 + 3600 + 5)
+
+    def test_epochs_are_counted_where_none_went_on(self):
+        found = self._values(lines=("base", "skip", "finish"))["phases"]
+        self.assertEqual([phase["epochs"] for phase in found], [1, 1, 0])
 
     def test_target_and_its_miss_by_hand(self):
         self.assertEqual(self._values()["target"], {
@@ -255,7 +261,7 @@ class PageTest(_SummaryTest):
     def test_it_says_what_was_reached(self):
         page = self._page(self._values())
         self.assertRegex(page, r"finish +5 s +88.00% +40.0% +0.612")
-        self.assertRegex(page, r"exits +1 +1 h 00 min +88.00%")
+        self.assertRegex(page, r"exits +1.5 +1 h 00 min +88.00%")
         self.assertRegex(page, r"base +2 +1 min 20 s +90.00%")
         self.assertRegex(page, r"gated, no exit .* 88.00% +-2.00 pp +0.612")
         self.assertIn("target  0.600 of the base network's MACs; reached "
