@@ -33,6 +33,8 @@ _CACHE = flags.DEFINE_string(
     "data_cache", None, "Folder for decoded images: decoded once, and read "
     "from there while training if they exceed --data_memory_gb.")
 
+_LISTED = 10  # classes that an error names
+
 
 def load(name=None):
     """The `data.Dataset` that the flags choose, or `name` with their options.
@@ -64,11 +66,12 @@ def load_of(settings):
         crop=known.get("crop", "shift"), flip=known.get("flip"),
         memory_gb=_MEMORY.value, cache=_CACHE.value)
     dataset = _load(known["name"], options)
-    if list(dataset.label_names) != list(known["label_names"]):
+    trained, found = list(known["label_names"]), list(dataset.label_names)
+    if trained != found:
         raise errors.DataError(
-            f"the run was trained on the classes "
-            f"{_listed(known['label_names'])}; found "
-            f"{_listed(dataset.label_names)}. Give the run's data as "
+            "the run was trained on the classes "
+            f"{errors.listed(trained, _LISTED)}; found "
+            f"{errors.listed(found, _LISTED)}. Give the run's data as "
             "--data_dir.")
     scaling = {key: tuple(value) for key, value in known["scaling"].items()}
     return dataset._replace(scaling=data.Scaling(**scaling))
@@ -80,7 +83,3 @@ def _load(name, options):
     except KeyboardInterrupt:
         raise errors.DataError(
             "stopped while reading the data; nothing was trained.") from None
-
-
-def _listed(names):
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
