@@ -1,5 +1,6 @@
 """What a training run came to, read from its files: RUN/summary.json."""
 
+import itertools
 import json
 
 from ddi_tf import errors
@@ -91,7 +92,7 @@ def _phases(records):
 def _steps_per_epoch(records):
     """Those of the first epoch that did not end its phase; None without one."""
     return next((
-        line["phase_step"] for line, after in zip(records, records[1:])
+        line["phase_step"] for line, after in itertools.pairwise(records)
         if line["phase"] == after["phase"] and "phase_step" in line), None)
 
 
