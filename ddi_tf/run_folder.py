@@ -5,7 +5,7 @@
     RUN/metrics.jsonl one line per epoch
     RUN/checkpoints/  the last three
     RUN/phases/       the network as it was at the end of each phase, and the
-                      one that `--train_checkpoint` gave (`starting.GIVEN`)
+                      whole one that it started from (`starting.GIVEN`)
     RUN/operating_points.json  exit thresholds chosen on the tune split
     RUN/best/         the network of the best epoch (`best.epoch`), and its
                       operating_points.json

@@ -13,7 +13,8 @@ from ddi_tf import storage
 _DEFAULT_POINT = "default"
 
 # Flags that name the run that another one started from.
-_GIVEN = ("--train_base_checkpoint=", "--train_checkpoint=")
+_GIVEN = ("--train_base_checkpoint=", "--train_checkpoint=",
+          "--train_exits_checkpoint=")
 
 
 def values(folder, network):
@@ -134,14 +135,13 @@ def _source(folder):
 
 def _compression(folder, network):
     """`kernels.figures` before and after its phases; None without one."""
-    names = [phase.name for phase in phases.PHASES]
+    base, *names = [phase.name for phase in phases.PHASES]
     done = [phase.name for phase in phases.PHASES
             if phase.compression and folder.has_phase(phase.name)]
     if not done or not folder.has_network:
         return None
-    # A given network has the phases before these behind it.
     before = next((name for name in (
-        starting.GIVEN, *reversed(names[:names.index(done[0])]))
+        *reversed(names[:names.index(done[0])]), starting.GIVEN, base)
         if folder.has_phase(name)), None)
     return {"phases": done,
             "before": before and _figures(network, folder.phase_prefix(before)),

@@ -12,6 +12,9 @@ _BASE_CHECKPOINT = flags.DEFINE_string(
 _CHECKPOINT = flags.DEFINE_string(
     "train_checkpoint", None, "Folder of a finished run whose network, gates "
     "and exits to start from, instead of the phases up to exits.")
+_EXITS_CHECKPOINT = flags.DEFINE_string(
+    "train_exits_checkpoint", None, "Folder of a finished run whose network, "
+    "gates and exits the exits phase goes on with.")
 _PRUNE_CHECKPOINT = flags.DEFINE_string(
     "train_prune_checkpoint", None, "Folder of a run whose trained backbone to "
     "prune to --model_inner_width; the base phase retrains it.")
@@ -23,7 +26,8 @@ _GROW_CHECKPOINT = flags.DEFINE_string(
 # Of these two together `starting.Start` says more.
 for _other in ("train_base_checkpoint", "train_checkpoint"):
     flags.mark_flags_as_mutual_exclusive(
-        ["train_prune_checkpoint", "train_grow_checkpoint", _other])
+        ["train_exits_checkpoint", "train_prune_checkpoint",
+         "train_grow_checkpoint", _other])
 
 
 def start():
@@ -36,4 +40,6 @@ def start():
         return pruned_start.PrunedStart(_PRUNE_CHECKPOINT.value)
     if _GROW_CHECKPOINT.value:
         return growing.GrownStart(_GROW_CHECKPOINT.value)
+    if _EXITS_CHECKPOINT.value:
+        return starting.Start(whole=_EXITS_CHECKPOINT.value, again={"exits"})
     return starting.Start(_BASE_CHECKPOINT.value, _CHECKPOINT.value)

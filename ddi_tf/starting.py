@@ -16,12 +16,13 @@ class Start:
         backbone: folder of a run whose trained backbone to take, or None.
         whole: folder of a finished run whose network to take, with gates and
             exits, or None.
+        again: names of phases that the whole network goes on with.
 
     Raises:
         ConfigError: both are given.
     """
 
-    def __init__(self, backbone=None, whole=None):
+    def __init__(self, backbone=None, whole=None, again=frozenset()):
         if backbone and whole:
             raise errors.ConfigError(
                 "--train_base_checkpoint and --train_checkpoint both say what "
@@ -30,13 +31,14 @@ class Start:
                 f"{backbone} and {whole}")
         self._backbone = run_folder.RunFolder(backbone) if backbone else None
         self._whole = run_folder.RunFolder(whole) if whole else None
+        self._again = again
 
     @property
     def behind(self):
         """Names of the phases that the network has behind it."""
         if self._whole:
             return {phase.name for phase in phases.PHASES
-                    if not phase.compression}
+                    if not phase.compression} - self._again
         return {"base"} if self._backbone else set()
 
     @property
@@ -81,7 +83,7 @@ class Start:
                 base = strategies.make(network.config)
                 self._whole.restore_network(base, "base")
                 folder.save_phase("base", base)
-            run.take_steering(self._whole)
+            run.go_on_from(self._whole)
 
     def _check(self, config):
         """Raises unless the whole network is finished and fits `config`."""
@@ -90,14 +92,14 @@ class Start:
                      for name, ours in vars(config).items()
                      if theirs[name] != ours]:
             raise errors.ConfigError(
-                f"--train_checkpoint={path} holds another network: "
-                f"{'; '.join(other)}. Give the --model_* and --data_* flags of "
-                f"{path / 'flags.cfg'}, or another --train_checkpoint.")
+                f"{path} holds another network: {'; '.join(other)}. Give the "
+                f"--model_* and --data_* flags of {path / 'flags.cfg'}, or "
+                "start from another run.")
         if not self._whole.operating_points:
             raise errors.CheckpointError(
                 f"{path} is not finished: it has no operating points yet. "
-                f"Finish it by --flagfile={path / 'flags.cfg'}, or give "
-                "another --train_checkpoint.")
+                f"Finish it by --flagfile={path / 'flags.cfg'}, or start from "
+                "another run.")
 
 
 class Retrained:

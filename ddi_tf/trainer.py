@@ -23,6 +23,7 @@ from ddi_tf import ordering
 from ddi_tf import phases
 from ddi_tf import position
 from ddi_tf import saving
+from ddi_tf import starting
 from ddi_tf import step as step_lib
 from ddi_tf import step_state
 from ddi_tf import teaching as teaching_lib
@@ -104,9 +105,13 @@ class Trainer:
         self._saver.keep_if_best()
         return self._at.step
 
-    def take_steering(self, folder):
-        """Begins with the price of work of another run's last step."""
+    def go_on_from(self, folder):
+        """Begins with the price of work of another run's last step, and saves.
+
+        Gates may be settled before the first step, and the network made anew.
+        """
         folder.restore_steering(self._steering)
+        self._saver.save()
 
     def run(self):
         """Trains what is left. Returns the last tune record.
@@ -148,7 +153,9 @@ class Trainer:
             self._state.compressions)
         if not self._at.phase_step:
             self._on_phase(phase)
-            if phases.gates_begin(self._phases, self._at.phase):
+            if phases.gates_begin(
+                    self._phases, self._at.phase
+            ) and not self._folder.has_phase(starting.GIVEN):
                 ordering.order(self._network, self._optimizer)
             self._state.begin(phase, self._open_cost)
         self._progress.start(phase.name, steps, self._at.phase_step)

@@ -196,9 +196,17 @@ class ValuesTest(_SummaryTest):
             for kernel in kernels.of(net):
                 kernel.assign(tf.ones_like(kernel))
             folder.save_phase("base", net)
-            folder.save_phase("exits", net)
+            for file in folder.path.glob("phases/exits.*"):
+                file.unlink()
             self.assertEqual(run_summary.values(
                 folder, net)["compression"]["before"], before)
+        with self.subTest("of one whose exits phase went on"):
+            folder.save_phase("exits", net)
+            self.assertEqual(
+                run_summary.values(folder, net)["compression"]["before"],
+                kernels.figures([k.numpy() for k in kernels.of(net)]))
+            for file in folder.path.glob("phases/exits.*"):
+                file.unlink()
         with self.subTest("damaged"):
             pathlib.Path(folder.phase_prefix(starting.GIVEN) + ".index"
                          ).write_bytes(b"")

@@ -68,7 +68,7 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(start.behind, set())
         self._assert_same(self.ours.variables, self.initial)
         self.assertFalse(self.folder.has_phase("base"))
-        run.take_steering.assert_not_called()
+        run.go_on_from.assert_not_called()
 
     def test_a_backbone_comes_without_gates_and_exits(self):
         start = starting.Start(backbone=str(self.source.path))
@@ -98,10 +98,15 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
             self._assert_same(_backbone(self.folder.load_network("base")),
                               _backbone(self.base))
         with self.subTest("and the price of work"):
-            (source,), _ = run.take_steering.call_args
+            (source,), _ = run.go_on_from.call_args
             steered = steering.Steering(0.1)
             source.restore_steering(steered)
             self.assertAllClose(steered.alpha, 0.75)
+
+    def test_a_whole_network_can_go_through_a_phase_again(self):
+        start = starting.Start(whole=str(self.source.path), again={"exits"})
+        self.assertEqual(
+            start.behind, {"base", "warmup", "skip", "restore", "reinforce"})
 
     def test_a_run_that_has_no_base_network_has_none_to_keep(self):
         for file in self.source.path.glob("phases/base.*"):

@@ -367,6 +367,28 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn("going on from step 5", again.stderr)
             self.assertEqual(again.stdout, result.stdout)
 
+    def test_a_whole_network_goes_on_with_its_exits(self):
+        path = self.root / "exits_again"
+        flags = [*_WHOLE, "--train_settle", "--train_joint_lr=1e-9",
+                 f"--train_exits_checkpoint={self.path}", f"--run={path}"]
+        result = self.commands.run(*flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(
+            [(line["phase"], line["step"]) for line in self._metrics(path)],
+            [("exits", 2), ("finish", 3)])
+        folder = run_folder.RunFolder(path)
+        with self.subTest("its gates can be settled before the first step"):
+            self.assertNotEmpty(folder.network_config.settled)
+        with self.subTest("its channels stay in their order"):
+            for a, b in zip(kernels.of(folder.load_network("start")),
+                            kernels.of(folder.load_network()), strict=True):
+                self.assertAllClose(a, b, rtol=0, atol=1e-6)
+        with self.subTest("the same command goes on"):
+            again = self.commands.run(*flags)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertIn("going on from step 3", again.stderr)
+            self.assertEqual(again.stdout, result.stdout)
+
     def test_a_checkpoint_that_is_no_run_is_one_line(self):
         path = self.root / "no_whole"
         self._assert_one_clear_line(self.commands.run(
