@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddi_tf import settling
+from ddi_tf import settled_gates
 from ddi_tf import subgraphs
 
 # Of the sets that images want, the most frequent ones that unions are made of.
@@ -77,14 +77,14 @@ def settled(network, ways):
     def fewer(block, groups):
         if not _is_settled(network, block):
             return ways(block, groups)
-        run = settling.groups_run(network, block)
+        run = settled_gates.groups_run(network, block)
         return (subgraphs.Way(run, False),) if run else ()
     return fewer
 
 
 def _is_settled(network, block):
     """Whether every image wants the same of a block, and one graph runs it."""
-    run = settling.groups_run(network, block)
+    run = settled_gates.groups_run(network, block)
     return run == () or run is not None and subgraphs.can_narrow(
         block, subgraphs.groups_of(network, block))
 

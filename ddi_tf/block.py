@@ -84,8 +84,9 @@ class Block(tf_keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def skip(self, x):
-        """What is left of the block when it does not run (inference)."""
+    def skip(self, x, training=False):
+        """What is left of the block when it does not run."""
+        del training
         return x
 
     def entered(self, x, training):
@@ -187,14 +188,22 @@ class Block(tf_keras.layers.Layer):
         if not self.narrows:
             raise ValueError("only inner channels can be left out of a graph. "
                              f"Received: mask_site={self.mask_site}")
-        size = self.channels // total
-        kept = [c for g in groups for c in range(g * size, (g + 1) * size)]
-        inner, inputs = self.entered(x, False), None
-        *before, last = self.branch
-        for layer, following in zip(before, self.branch[1:]):
-            inner = layer.narrow(inner, inputs=inputs, outputs=kept)
-            inner, inputs = self._masked(inner, mask, layer, following), kept
-        return self.left(x, last.narrow(inner, inputs=kept))
+        return self.left(x, self._narrow_branch(x, mask, groups, total, False))
+
+    def settled(self, x, gate, *, groups, total, training=False):
+        """`call` for a mask that is the same for every image, computed in part.
+
+        Args:
+            x, gate, training: as for `call`.
+            groups: ascending numbers of the groups that the mask opens; none:
+                the block does not run.
+            total: how many groups there are.
+        """
+        if not groups:
+            return self.skip(x, training)
+        [gate] = self._cast(x, gate)
+        residual = self._narrow_branch(x, None, groups, total, training)
+        return self.joined(x, residual, self._weight(gate, None), training)
 
     @property
     def run_work(self):
@@ -240,6 +249,17 @@ class Block(tf_keras.layers.Layer):
             if following is not None:
                 x = self._masked(x, inside, layer, following)
         return x
+
+    def _narrow_branch(self, x, mask, groups, total, training):
+        """The branch's output, of the inner channels of `groups` only."""
+        size = self.channels // total
+        kept = [c for g in groups for c in range(g * size, (g + 1) * size)]
+        inner, inputs = self.entered(x, training), None
+        *before, last = self.branch
+        for layer, following in zip(before, self.branch[1:]):
+            inner = layer.narrow(inner, inputs, kept, training)
+            inner, inputs = self._masked(inner, mask, layer, following), kept
+        return last.narrow(inner, kept, training=training)
 
     @staticmethod
     def _masked(inner, mask, layer, following):

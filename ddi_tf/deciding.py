@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ddi_tf import gates
+from ddi_tf import settled_gates
 
 
 class Decisions(NamedTuple):
@@ -47,6 +48,8 @@ class Walk:
         self._train_gates = train_gates
         self._decided = gates.drawn if sampled else gates.straight_through
         self._ones = tf.ones([batch_size, 1])
+        self._layer_answers = settled_gates.answers(
+            network.config, settled_gates.LAYER)
         self._layer_state = network.layer_gating.initial_state(batch_size)
         self._channel_state = network.channel_gating.initial_state(batch_size)
         self._soft_layers, self._soft_masks = [], []
@@ -54,7 +57,24 @@ class Walk:
 
     def run(self, index, block, x, training):
         """Features after block number `index`, of those before it."""
-        return block(x, *self._decide(index, block, x), training)
+        gate, mask = self._decide(index, block, x)
+        groups = self._settled_groups(block)
+        if groups is None:
+            return block(x, gate, mask, training)
+        return block.settled(
+            x, gate, groups=groups, total=self._hard_masks[-1].shape[1],
+            training=training)
+
+    def _settled_groups(self, block):
+        """Groups that it computes whatever the image; None: images decide.
+
+        Where masks are on a branch's output, there is nothing to leave out; and
+        its first call makes variables for all.
+        """
+        if self._forced is not None or not block.built:
+            return None
+        groups = settled_gates.groups_run(self._network, block)
+        return groups if block.narrows or groups == () else None
 
     def _decide(self, index, block, x):
         """(gate, mask) for `block.call`; None where nothing decides."""
@@ -69,8 +89,9 @@ class Walk:
         self._hard_layers.append(hard_layer)
         self._hard_masks.append(hard_mask)
         network = self._network
-        has_gate = network.layer_gating.decides(block) or (
-            self._forced is not None and block.skippable)
+        has_gate = block.skippable if self._forced is not None else (
+            network.layer_gating.decides(block)
+            and self._layer_answers.get(block.name) != (1,))
         return (hard_layer[:, 0] if has_gate else None,
                 hard_mask if network.channel_gating.decides(block) else None)
 

@@ -145,7 +145,8 @@ class DenseLayer(block_lib.Block):
     def left(self, x, residual, weight=None):
         return self.rounded(residual if weight is None else weight * residual)
 
-    def skip(self, x):
+    def skip(self, x, training=False):
+        del training
         return self.joined(x, tf.zeros_like(x[..., :self.growth]), None, False)
 
     def get_config(self):

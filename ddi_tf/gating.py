@@ -17,7 +17,7 @@ import tensorflow as tf
 from ddi_tf import conv_gate
 from ddi_tf import errors
 from ddi_tf import recurrent_gates
-from ddi_tf import settling
+from ddi_tf import settled_gates
 from ddi_tf import work
 
 KINDS = ("recurrent", "convolutional")
@@ -56,11 +56,11 @@ def make(config, blocks, groups, filters):
     masked = [block for block in blocks if block.name in groups]
     made = []
     for role, kind, decided, counts in (
-            (settling.LAYER, config.layer_gate, layers,
+            (settled_gates.LAYER, config.layer_gate, layers,
              {block.name: 1 for block in layers}),
-            (settling.CHANNELS, config.channel_gate, masked, groups)):
+            (settled_gates.CHANNELS, config.channel_gate, masked, groups)):
         *gates, gating = _gates(role, kind, decided, counts, filters)
-        answers = settling.answers(config, role)
+        answers = settled_gates.answers(config, role)
         made += [*gates, Settled(gating, answers) if answers else gating]
     return Gates(*made)
 

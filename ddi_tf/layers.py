@@ -59,27 +59,26 @@ class _Convolution(tf_keras.layers.Layer):
             x = tf.cast(self.norm(x, training=training), self.compute_dtype)
         return self._activated(x)
 
-    def narrow(self, x, inputs=None, outputs=None):
-        """Inference with some channels only; the others are not computed.
+    def narrow(self, x, inputs=None, outputs=None, training=False):
+        """Some channels only; the others are not computed.
 
         Args:
             x: [B, H, W, len(inputs)] float: the input channels that are left.
             inputs: which input channels `x` holds, ascending; None for all.
             outputs: which output channels are wanted; None for all.
+            training: as for `call`; of what batch norm knows, that about other
+                outputs stays.
 
         Returns:
             [B, H', W', len(outputs)]: the same numbers as `call` on an input
             whose other channels are zero, restricted to `outputs`.
         """
         outputs = list(range(self.filters) if outputs is None else outputs)
-        x = self._narrow(x, inputs, outputs)
+        x = self._narrow(
+            tf.cast(x, self.conv.compute_dtype), inputs, outputs)
         if self.norm is not None:
-            mean, variance, offset, scale = (
-                tf.gather(weights, outputs) for weights in (
-                    self.norm.moving_mean, self.norm.moving_variance,
-                    self.norm.beta, self.norm.gamma))
-            x = tf.nn.batch_normalization(
-                x, mean, variance, offset, scale, norms.EPSILON)
+            x = tf.cast(norms.narrow(self.norm, x, outputs, training),
+                        self.compute_dtype)
         return self._activated(x)
 
     def out_shape(self, shape):

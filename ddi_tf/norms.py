@@ -20,26 +20,13 @@ class _PaddedBatchNorm(tf_keras.layers.BatchNormalization):
 
     def call(self, inputs, training=False):
         """[B, H, W, C] -> the same shape, in the type of the computation."""
-        channels = inputs.shape[-1]
-        spare = -channels % _VECTOR
-
-        def padded(vector):
-            return tf.pad(vector, [[0, spare]])
-
-        start = {} if training else {
-            "mean": padded(self.moving_mean),
-            "variance": padded(self.moving_variance)}
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            tf.pad(inputs, [[0, 0]] * 3 + [[0, spare]]), padded(self.gamma),
-            padded(self.beta), **start, epsilon=self.epsilon,
-            is_training=training)
-        if training:
-            for moving, found in ((self.moving_mean, mean),
-                                  (self.moving_variance, variance)):
-                moving.assign_sub(
-                    (1 - self.momentum) * (moving - found[:channels]))
-        # The gradient of a split is fast; that of a slice is not.
-        return tf.split(outputs, [channels, spare], axis=3)[0]
+        if not training:
+            return _padded(inputs, self.gamma, self.beta, {
+                "mean": self.moving_mean, "variance": self.moving_variance})[0]
+        outputs, *found = _padded(inputs, self.gamma, self.beta)
+        for moving, now in zip((self.moving_mean, self.moving_variance), found):
+            moving.assign_sub((1 - self.momentum) * (moving - now))
+        return outputs
 
 
 class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
@@ -58,6 +45,69 @@ class _GlobalBatchNorm(tf_keras.layers.BatchNormalization):
             kwargs["synchronization"] = tf.VariableSynchronization.AUTO
             kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return super().add_weight(**kwargs)
+
+
+def _padded(x, gamma, beta, known=None):
+    """(outputs, mean, variance) of a batch norm over vectors that are full.
+
+    Args:
+        x: [B, H, W, C], in the type of the computation.
+        gamma, beta: [C].
+        known: dict of mean and variance, [C] each; None: those of `x`.
+    """
+    channels = x.shape[-1]
+    spare = -channels % _VECTOR if x.dtype == tf.bfloat16 else 0
+
+    def padded(vector):
+        return tf.pad(vector, [[0, spare]]) if spare else vector
+
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        tf.pad(x, [[0, 0]] * 3 + [[0, spare]]) if spare else x,
+        padded(gamma), padded(beta), epsilon=EPSILON, is_training=known is None,
+        **{name: padded(vector) for name, vector in (known or {}).items()})
+    if spare:  # the gradient of a split is fast; that of a slice is not
+        outputs, _ = tf.split(outputs, [channels, spare], axis=3)
+    return outputs, mean[:channels], variance[:channels]
+
+
+def narrow(norm, x, channels, training):
+    """What a batch norm makes of some of its channels.
+
+    Args:
+        norm: of `make`.
+        x: [B, H, W, len(channels)] float.
+        channels: which of its channels `x` holds, ascending.
+        training: whether it uses the batch, and what it knows of these channels
+            is updated by it.
+
+    Returns:
+        As `x`; float32 where it does not train.
+    """
+    total = norm.gamma.shape[0]
+    if training and len(channels) == total:
+        return norm(x, training=True)
+    if training and isinstance(norm, _GlobalBatchNorm):
+        places = tf.one_hot(channels, total, dtype=x.dtype)
+        whole = norm(tf.tensordot(x, places, 1), training=True)
+        return tf.gather(whole, channels, axis=3)
+    gamma, beta, *known = (
+        _some(weights, channels) for weights in (
+            norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
+    if not training:
+        return tf.nn.batch_normalization(
+            tf.cast(x, tf.float32), *known, beta, gamma, EPSILON)
+    outputs, *found = _padded(x, gamma, beta)
+    for moving, before, now in zip(
+            (norm.moving_mean, norm.moving_variance), known, found):
+        moving.assign_sub(tf.scatter_nd(
+            [[channel] for channel in channels],
+            (1 - norm.momentum) * (before - now), [total]))
+    return outputs
+
+
+def _some(vector, channels):
+    """[C] -> [len(channels)]; its gradient is dense, as optimizers want it."""
+    return tf.gather(vector[tf.newaxis], channels, axis=1)[0]
 
 
 def make(channels, policy):

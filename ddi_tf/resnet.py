@@ -116,10 +116,10 @@ class ResidualBlock(block_lib.Block):
         return self.rounded(skipping.gated_sum(
             shortcut, residual, weight, positive=self.projection is None))
 
-    def skip(self, x):
+    def skip(self, x, training=False):
         if self.projection is None:
             return x
-        return self.rounded(tf.nn.relu(self.projection(x)))
+        return self.rounded(tf.nn.relu(self.projection(x, training)))
 
     def limit_ranges(self):
         """Cuts the branch's range to what makes a difference in the sum.

@@ -9,12 +9,10 @@ the others.
 
 import collections
 
-import numpy as np
 from absl import logging
 
+from ddi_tf import settled_gates
 from ddi_tf import traces
-
-LAYER, CHANNELS = "layer_gate", "channel_gate"
 
 # A gate is settled if it says the same about this share of the tune images it
 # is asked about: to tell the others apart costs all of them.
@@ -68,21 +66,21 @@ def find(network, traced, is_trained=False):
             one behind it does, whose memory would lack it.
 
     Returns:
-        Tuple of (LAYER or CHANNELS, name of the block, answers of 0 and 1: one
-        about a layer, or one about each group of channels); as for
-        `network.NetworkConfig.settled`.
+        Tuple of (`settled_gates.LAYER` or CHANNELS, name of the block, answers
+        of 0 and 1: one about a layer, or one about each group of channels); as
+        for `network.NetworkConfig.settled`.
     """
     found = []
     for index, block in enumerate(network.blocks):
         layers = traced.layers[:, index:index + 1]
         masks = traced.masks[index] * layers
         if _common(masks.any(axis=1, keepdims=True)) == (0,):  # never runs
-            says = {LAYER: (0,), CHANNELS: (0,) * masks.shape[1]}
+            says = {settled_gates.LAYER: (0,),
+                    settled_gates.CHANNELS: (0,) * masks.shape[1]}
         else:
-            says = {LAYER: _common(layers),
-                    CHANNELS: _common(masks[layers[:, 0] > 0])}
-        for kind, gating in ((LAYER, network.layer_gating),
-                             (CHANNELS, network.channel_gating)):
+            says = {settled_gates.LAYER: _common(layers),
+                    settled_gates.CHANNELS: _common(masks[layers[:, 0] > 0])}
+        for kind, gating in _gatings(network):
             if says[kind] and gating.decides(block):
                 found.append((kind, block.name, says[kind]))
     return tuple(_behind_the_last(network, found) if is_trained else found)
@@ -91,8 +89,7 @@ def find(network, traced, is_trained=False):
 def _behind_the_last(network, found):
     """Of gates as `find` has them, those whose memory nobody asks for."""
     kept = set()
-    for kind, gating in ((LAYER, network.layer_gating),
-                         (CHANNELS, network.channel_gating)):
+    for kind, gating in _gatings(network):
         settled = {name for other, name, _ in found if other == kind}
         for block in reversed(network.blocks):
             if block.name in settled:
@@ -101,6 +98,12 @@ def _behind_the_last(network, found):
                     gating.initial_state(1) is not None):
                 break
     return [gate for gate in found if gate[:2] in kept]
+
+
+def _gatings(network):
+    """((kind, who decides about it), ...) of a network."""
+    return ((settled_gates.LAYER, network.layer_gating),
+            (settled_gates.CHANNELS, network.channel_gating))
 
 
 def _common(answers):
@@ -120,38 +123,10 @@ def known(folder, start):
     return (folder.network_config if folder.has_network else start).settled
 
 
-def answers(config, kind):
-    """Block name -> answers of its settled gate of a kind, LAYER or CHANNELS.
-
-    Args:
-        config: `network.NetworkConfig`.
-    """
-    return {name: answer for role, name, answer in config.settled
-            if role == kind}
-
-
-def groups_run(network, block):
-    """Groups of a block that run where no gate is asked about channels.
-
-    Returns:
-        Ascending tuple, () if the block is skipped; None: all.
-    """
-    never = answers(network.config, LAYER).get(block.name) == (0,)
-    mask = answers(network.config, CHANNELS).get(block.name)
-    return () if never else mask and tuple(np.flatnonzero(mask).tolist())
-
-
-def counts(settled):
-    """{LAYER or CHANNELS: how many such gates are settled}."""
-    kinds = [kind for kind, *_ in settled]
-    return {kind: kinds.count(kind) for kind in (LAYER, CHANNELS)}
-
-
 def in_words(network, settled):
     """How many gates of a network are settled, for the log."""
-    done, said = counts(settled), []
-    for kind, name, gating in ((LAYER, "layer", network.layer_gating),
-                               (CHANNELS, "channel", network.channel_gating)):
+    done, said = settled_gates.counts(settled), []
+    for name, (kind, gating) in zip(("layer", "channel"), _gatings(network)):
         all_ = sum(map(gating.decides, network.blocks))
         said.append(f"{done[kind]} of {all_} {name} gates")
     return " and ".join(said)

@@ -11,7 +11,7 @@ from typing import Callable, NamedTuple, Optional
 
 from ddi_tf import network as network_lib
 from ddi_tf import quantization
-from ddi_tf import settling
+from ddi_tf import settled_gates
 from ddi_tf import work as work_lib
 
 # A mask is 0 or 1, at the ends of its range.
@@ -61,7 +61,7 @@ class Step(NamedTuple):
     exit: Optional[Subgraph]
     skippable: bool
     appended: int             # as of `block.Block`
-    settled: Optional[tuple]  # as `settling.groups_run`
+    settled: Optional[tuple]  # as `settled_gates.groups_run`
 
     @property
     def graphs(self):
@@ -139,7 +139,7 @@ def ways_in(network, names):
         found = [tuple(map(int, match[1].split("_")))
                  for match in map(pattern.fullmatch, names) if match]
         exact = tuple(Way(some, False) for some in found)
-        run = settling.groups_run(network, block)
+        run = settled_gates.groups_run(network, block)
         if block.name not in names and (exact or run == ()):
             return exact if run is not None else every_set(
                 2**groups)(block, groups)
@@ -191,7 +191,7 @@ def _step(network, index, ways):
     return Step(block.name, layer_gate, channel_gate, groups, tuple(
         Variant(_block_graph(network, index, way), *way)
         for way in ways(block, groups)), skip, exit_, block.skippable,
-        block.appended, settling.groups_run(network, block))
+        block.appended, settled_gates.groups_run(network, block))
 
 
 def _gate(gating, block, role, work):

@@ -7,7 +7,7 @@ import jinja2
 
 from ddi_tf import evaluation
 from ddi_tf import run_settings
-from ddi_tf import settling
+from ddi_tf import settled_gates
 from ddi_tf import trace_files
 from ddi_tf import units
 from ddi_tf.zoo import manifests
@@ -36,7 +36,7 @@ def values(entry):
     return _rounded({
         "format_version": facts["format_version"], "name": facts["name"],
         "network": summary["network"],
-        "settled": settling.counts(settings["network"].get("settled", ())),
+        "settled": settled_gates.counts(settings["network"].get("settled", ())),
         "data": {
             "name": settings["data"]["name"],
             "classes": len(settings["data"]["label_names"]),

@@ -10,14 +10,14 @@ from absl.testing import parameterized
 from ddi_tf import adjusting
 from ddi_tf import finish
 from ddi_tf import network as network_lib
-from ddi_tf import settling
+from ddi_tf import settled_gates
 
 _CONFIG = network_lib.NetworkConfig(
     depth=8, image_shape=(16, 16, 3), channel_gate="recurrent")
 _BLOCKS = ("stage1_block1", "stage2_block1", "stage3_block1")
-_SOME = ((settling.LAYER, _BLOCKS[0], (1,)),)
+_SOME = ((settled_gates.LAYER, _BLOCKS[0], (1,)),)
 _ALL = tuple((kind, name, says) for name in _BLOCKS for kind, says in (
-    (settling.LAYER, (1,)), (settling.CHANNELS, (1, 0))))
+    (settled_gates.LAYER, (1,)), (settled_gates.CHANNELS, (1, 0))))
 
 
 class _Looks:

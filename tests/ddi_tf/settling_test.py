@@ -14,6 +14,7 @@ from ddi_tf import latency
 from ddi_tf import network as network_lib
 from ddi_tf import precisions
 from ddi_tf import run_folder
+from ddi_tf import settled_gates
 from ddi_tf import settling
 from ddi_tf import subgraphs
 from ddi_tf import traces
@@ -21,7 +22,7 @@ from ddi_tf import traces
 _CONFIG = network_lib.NetworkConfig(
     depth=8, image_shape=(16, 16, 3), channel_gate="recurrent")
 _BLOCKS = ("stage1_block1", "stage2_block1", "stage3_block1")
-_LAYER, _CHANNELS = settling.LAYER, settling.CHANNELS
+_LAYER, _CHANNELS = settled_gates.LAYER, settled_gates.CHANNELS
 _OPEN, _SHUT, _BOTH, _NONE = (1,), (0,), (1, 1), (0, 0)
 
 
@@ -173,8 +174,8 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
     def test_groups_that_run_without_a_question(self, gates, groups):
         network = _settled(*((kind, _BLOCKS[0], says) for kind, says in gates))
         self.assertEqual(
-            settling.groups_run(network, network.blocks[0]), groups)
-        self.assertIsNone(settling.groups_run(network, network.blocks[1]))
+            settled_gates.groups_run(network, network.blocks[0]), groups)
+        self.assertIsNone(settled_gates.groups_run(network, network.blocks[1]))
 
     def test_its_configuration_is_read_back(self):
         config = _settled((_CHANNELS, _BLOCKS[1], (0, 1))).config
