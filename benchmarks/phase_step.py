@@ -1,8 +1,10 @@
 """The training step of one phase, on a network with random weights."""
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import data
 from ddi_tf import gates
 from ddi_tf import network as network_lib
 from ddi_tf import phases
@@ -11,13 +13,26 @@ from ddi_tf import step as step_lib
 
 PHASES = {phase.name: phase for phase in phases.PHASES}
 
+_IMAGES = 45_000
+
+
+def noise():
+    """A `data.Dataset` as large as CIFAR-10's training split."""
+    rng = np.random.default_rng(0)
+    split = data.Split(
+        rng.integers(0, 256, [_IMAGES, 32, 32, 3], np.uint8),
+        rng.integers(0, 10, _IMAGES, np.int32))
+    return data.Dataset(
+        "noise", tuple(map(str, range(10))),
+        data.Scaling((127.5,) * 3, (73.9,) * 3), True, split, split, split)
+
 
 class PhaseStep:
     """What the trainer makes for a phase, and calls once per batch.
 
     Args:
         phase: key of PHASES.
-        depth: layers of the ResNet, which has all its gates and exits.
+        config: `network.NetworkConfig`, for these images.
         schedule: `phases.Schedule`.
         dataset: `data.Dataset`; the images to train on, and their scaling.
         jit_compile: whether XLA compiles the step.
@@ -27,11 +42,9 @@ class PhaseStep:
         function: the `tf.function` of `ddi_tf.step.make`.
     """
 
-    def __init__(self, phase, depth, schedule, dataset, jit_compile=False):
+    def __init__(self, phase, config, schedule, dataset, jit_compile=False):
         tf_keras.utils.set_random_seed(schedule.seed)
-        network = network_lib.Network(network_lib.NetworkConfig(
-            depth=depth, classes=len(dataset.label_names),
-            image_shape=dataset.train.images.shape[1:]))
+        network = network_lib.Network(config)
         optimizer = tf_keras.optimizers.SGD(momentum=0.9, nesterov=True)
         optimizer.build(network.trainable_variables)
         steered = steering.Steering(schedule.alpha)

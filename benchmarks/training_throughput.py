@@ -64,7 +64,7 @@ TARGETS = {("base", "fit"): 0.97, ("skip", "base"): 0.70,
 # way has left them, and those of fit find batches made during that way's burst.
 _SETTLE = 2
 
-_IMAGES, _RATE = 45_000, 0.01
+_RATE = 0.01
 
 
 class Setting(NamedTuple):
@@ -103,7 +103,7 @@ def main(argv):
 
 def images_per_s(setting, turns):
     """Way -> [turns] images per second, all ways in turns."""
-    dataset = noise()
+    dataset = phase_step.noise()
     others = {}
     for way in OURS:
         print(f"compiling {way}", file=sys.stderr)
@@ -150,23 +150,14 @@ class Turns(tf_keras.callbacks.Callback):
         self.seconds[way].append(ends[-1] - ends[_SETTLE - 1])
 
 
-def noise():
-    """A `data.Dataset` as large as CIFAR-10's training split."""
-    rng = np.random.default_rng(0)
-    split = data.Split(
-        rng.integers(0, 256, [_IMAGES, 32, 32, 3], np.uint8),
-        rng.integers(0, 10, _IMAGES, np.int32))
-    return data.Dataset(
-        "noise", tuple(map(str, range(10))),
-        data.Scaling((127.5,) * 3, (73.9,) * 3), True, split, split, split)
-
-
 def burst_of(phase, setting, dataset):
     """Callable of a number of steps: takes them as the trainer does.
 
     It returns the times at which each of them ended.
     """
-    step = phase_step.PhaseStep(phase, setting.depth, setting.schedule, dataset)
+    step = phase_step.PhaseStep(
+        phase, network_lib.NetworkConfig(depth=setting.depth),
+        setting.schedule, dataset)
     sampler = data.Sampler(len(dataset.train.images),
                            setting.schedule.batch_size, seed=0, flip=True)
     count = itertools.count()
@@ -215,7 +206,8 @@ def pipeline(batch_size, dataset):
         return (data.normalize(augmented, dataset.scaling),
                 tf.gather(labels, indices))
 
-    return (tf.data.Dataset.range(_IMAGES).shuffle(_IMAGES).repeat()
+    count = len(dataset.train.images)
+    return (tf.data.Dataset.range(count).shuffle(count).repeat()
             .batch(batch_size, drop_remainder=True)
             .map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
 
@@ -227,7 +219,7 @@ def peak_memory(way, setting):
     """
     print(f"memory of {way}", file=sys.stderr)
     quiet.tensorflow_logs()
-    dataset = noise()
+    dataset = phase_step.noise()
     if way == "fit":
         before = Before()
         fit(setting, dataset, 1, before)

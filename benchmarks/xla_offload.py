@@ -109,6 +109,7 @@ def pack(args):
     from ddi_tf import quiet
     import tensorflow as tf
     from ddi_tf import data
+    from ddi_tf import network
     from ddi_tf import phases
     from ddi_tf import run_folder
     from ddi_tf import sources
@@ -122,8 +123,11 @@ def pack(args):
     sampler = data.Sampler(len(dataset.train.images), schedule.batch_size,
                            schedule.seed, dataset.flip)
     phase = phase_step.PHASES[_PHASE]
+    config = network.NetworkConfig(
+        depth=args.model_depth, classes=len(dataset.label_names),
+        image_shape=dataset.train.images.shape[1:])
     compiled, plain = (phase_step.PhaseStep(
-        _PHASE, args.model_depth, schedule, dataset, jit)
+        _PHASE, config, schedule, dataset, jit)
         for jit in (True, False))
     batches = [
         (sampler.draw(index), compiled.thresholds(index),

@@ -192,6 +192,7 @@ def _train_on(distribution, interrupt):
     dataset = data_flags.load().augmented(_DISTORT.value, _CUTOUT.value)
     start = start_flags.start()
     schedule = _schedule(start.behind)
+    precisions.warn_if_slow(_PRECISION.value)
     resource = resources.RESOURCES[_RESOURCE.value](
         _ENERGY_MODEL.value, _ENERGY_WIDTH.value, _PROFILE.value)
     folder = (run_folder.RunFolder if distribution.is_chief

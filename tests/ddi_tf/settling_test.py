@@ -40,6 +40,18 @@ def _settled(*gates, precision="float32"):
         dataclasses.replace(_CONFIG, settled=gates), precision)
 
 
+def _gradients(network, images, decisions):
+    """Of a sum of all answers' squares, by all but the gates' variables."""
+    with tf.GradientTape() as tape:
+        outputs = network(images, training=True, decisions=decisions,
+                          sampled=True)  # no gradient through gates
+        total = tf.add_n([tf.reduce_sum(logits**2) for logits in (
+            outputs.logits, *outputs.exit_logits)])
+    return tape.gradient(
+        total, network.base_variables + network.exit_variables,
+        unconnected_gradients="zero")
+
+
 class FindTest(tf.test.TestCase):
 
     @classmethod
@@ -140,6 +152,51 @@ class NetworkTest(tf.test.TestCase, parameterized.TestCase):
         states = dict(asked)
         self.assertAllEqual(states[_BLOCKS[1]], tf.zeros([6, 20]))
         self.assertNotAllClose(states[_BLOCKS[2]], tf.zeros([6, 20]))
+
+    @parameterized.product(
+        backbone=(("resnet", 8), ("densenet", 22), ("mobilenetv2", 53)),
+        mask_site=("inner", "output"))
+    def test_it_computes_what_it_did_with_less(self, backbone, mask_site):
+        """Of what is left, answers and gradients are those of before."""
+        name, depth = backbone
+        whole = network_lib.Network(dataclasses.replace(
+            _CONFIG, backbone=name, depth=depth, mask_site=mask_site))
+        first, second, third = [
+            block.name for block in whole.blocks
+            if block.skippable and block.channels][:3]
+        network = network_lib.Network(dataclasses.replace(
+            whole.config, settled=(
+                (_LAYER, first, _SHUT), (_CHANNELS, first, _NONE),
+                (_LAYER, second, _OPEN), (_CHANNELS, second, (1, 0)),
+                (_CHANNELS, third, (0, 1)))))
+        network.copy_from(whole)
+        asked = network(self.images)
+        self.assertAllClose(asked.logits, whole(
+            self.images, decisions=asked.decisions).logits, atol=1e-4)
+        decisions = network(self.images, training=True).decisions
+        whole(self.images, training=True, decisions=decisions)  # its norms too
+        ours, theirs = (
+            _gradients(net, self.images, decided) for net, decided in (
+                (network, None), (whole, decisions)))
+        for variable, a, b in zip(
+                network.base_variables + network.exit_variables, ours, theirs,
+                strict=True):
+            size = np.abs(b).max() + 1e-6
+            self.assertAllClose(
+                a / size, b / size, atol=2e-3, msg=variable.name)
+        with self.subTest("norms of what never runs stay as they are"):
+            [block] = [b for b in network.blocks if b.name == first]
+            for layer in block.branch:
+                if layer.norm is not None:
+                    self.assertAllEqual(layer.norm.moving_mean, tf.zeros(
+                        [layer.filters]))
+
+    def test_a_shortcut_is_trained_where_its_block_never_runs(self):
+        network = _settled((_LAYER, _BLOCKS[1], _SHUT))
+        norm = network.blocks[1].projection.norm
+        before = norm.moving_mean.numpy()
+        network(self.images, training=True)
+        self.assertNotAllClose(norm.moving_mean, before)
 
     def test_it_has_the_same_variables_in_the_same_order(self):
         settled = _settled(*((kind, name, says) for name in _BLOCKS
