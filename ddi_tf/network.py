@@ -99,8 +99,8 @@ class Network(tf_keras.Model):
     """A gated network with early exits.
 
     Calling it is the masked forward: every block is computed and the gates
-    multiply. The device does not compute what the gates close; both walk
-    `blocks` in order, and per block decide layer gate, channel gate, exit.
+    multiply. The device does not compute what gates close, nor does this what
+    settled ones do; both walk `blocks`, deciding layer gate, channels, exit.
 
     Args:
         config: `NetworkConfig`.

@@ -1,14 +1,15 @@
 """Keeps TensorFlow's chatter out of our commands' output.
 
 Commands import this module first: it loads TensorFlow with its start-up lines
-(written before its logging can be configured) sent nowhere, and with the
-kernels of oneDNN, which are faster on any x86-64 (`_KERNELS`).
+(written before its logging can be configured) sent nowhere, and on x86-64 with
+the kernels of oneDNN, whatever the processor.
 """
 
 import contextlib
 import logging
 import os
 import pathlib
+import platform
 import warnings
 
 # Packages whose own log lines users see; other packages' only from WARNING on.
@@ -33,11 +34,10 @@ def _no_stderr():
         os.close(saved)
 
 
-# TensorFlow takes them by itself where a CPU has AVX512_VNNI or AMX.
-_KERNELS = "TF_ENABLE_ONEDNN_OPTS"
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault(_KERNELS, "1")
+if platform.machine() == "x86_64":
+    # TensorFlow takes them by itself where there is AVX512_VNNI or AMX alone.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with _no_stderr():
     import tensorflow  # noqa: F401 (for its start-up lines)
 

@@ -4,7 +4,7 @@ After the restore phase most gates decide alike for all images, and asking them
 takes time all the same: of ResNet38 a sixth of the whole network's. What they
 say then becomes part of the network: no graph of theirs is exported or run, no
 MACs of theirs count, and an LSTM passes them by. The exits phase trains on with
-the others.
+the others, and computes no more than a device does of what they decide.
 """
 
 import collections
