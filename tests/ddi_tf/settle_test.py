@@ -60,7 +60,9 @@ class SettleTest(tf.test.TestCase):
                 dataset.tune) for run in (settled, folder))
         alike = np.all(ours.layers == theirs.layers, axis=1)
         self.assertGreaterEqual(np.mean(alike), 0.98)
-        self.assertAllClose(ours.logits[alike], theirs.logits[alike])
+        # Sums without the zeros of closed channels round in another way.
+        self.assertAllClose(
+            ours.logits[alike], theirs.logits[alike], atol=1e-5)
         self.assertTrue(np.all(ours.spent[alike] < theirs.spent[alike]))
         with self.subTest("it is finished, with points of its own"):
             self.assertNotEmpty(settled.operating_points)
