@@ -75,18 +75,11 @@ def settled(network, ways):
         ways: as for `subgraphs.cut`.
     """
     def fewer(block, groups):
-        if not _is_settled(network, block):
+        run = settled_gates.groups_computed(network, block)
+        if run is None:
             return ways(block, groups)
-        run = settled_gates.groups_run(network, block)
         return (subgraphs.Way(run, False),) if run else ()
     return fewer
-
-
-def _is_settled(network, block):
-    """Whether every image wants the same of a block, and one graph runs it."""
-    run = settled_gates.groups_run(network, block)
-    return run == () or run is not None and subgraphs.can_narrow(
-        block, subgraphs.groups_of(network, block))
 
 
 def choose(blocks, most, max_bytes):
@@ -181,8 +174,8 @@ def known(network, traced, medians, weight_bytes):
     found = {}
     for index, block in enumerate(network.blocks):
         groups = subgraphs.groups_of(network, block)
-        if not subgraphs.can_narrow(block, groups) or _is_settled(
-                network, block):
+        if (not subgraphs.can_narrow(block, groups)
+                or settled_gates.groups_computed(network, block) is not None):
             continue
         ran = traced.layers[:, index] > 0
         sets = (tuple(np.flatnonzero(mask).tolist())

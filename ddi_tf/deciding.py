@@ -66,15 +66,13 @@ class Walk:
             training=training)
 
     def _settled_groups(self, block):
-        """Groups that it computes whatever the image; None: images decide.
+        """As `settled_gates.groups_computed`; None if decisions are given.
 
-        Where masks are on a branch's output, there is nothing to leave out; and
-        its first call makes variables for all.
+        A block's first call makes variables for all.
         """
         if self._forced is not None or not block.built:
             return None
-        groups = settled_gates.groups_run(self._network, block)
-        return groups if block.narrows or groups == () else None
+        return settled_gates.groups_computed(self._network, block)
 
     def _decide(self, index, block, x):
         """(gate, mask) for `block.call`; None where nothing decides."""

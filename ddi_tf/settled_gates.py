@@ -26,6 +26,14 @@ def groups_run(network, block):
     return () if never else mask and tuple(np.flatnonzero(mask).tolist())
 
 
+def groups_computed(network, block):
+    """Groups of a block that are computed whatever the image; None: images
+    decide, or masks are on what a branch makes, where nothing is left out.
+    """
+    run = groups_run(network, block)
+    return run if block.narrows or run == () else None
+
+
 def counts(settled):
     """{LAYER or CHANNELS: how many such gates are settled}."""
     kinds = [kind for kind, *_ in settled]
