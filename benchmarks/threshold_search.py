@@ -4,10 +4,12 @@
 
 On a run's traces (python -m ddi_tf.evaluate, of tune and of test), at eight
 mean budgets: our search, MSDNet's geometric rule, one threshold for all exits,
-and our search on entropies of softmaxes with a temperature for every exit.
-Thresholds are chosen on tune; test is what comes of them.
+and our search on other measures of the same logits: entropies of softmaxes with
+a temperature for every exit, and the other kind of entropy. Thresholds are
+chosen on tune; test is what comes of them.
 """
 
+import functools
 import json
 import time
 
@@ -23,6 +25,8 @@ from rich.table import Table
 import reached
 from ddi_tf import calibration
 from ddi_tf import exit_rules
+from ddi_tf import exits
+from ddi_tf import network as network_lib
 from ddi_tf import run_folder
 from ddi_tf import search
 from ddi_tf import trace_files
@@ -43,12 +47,14 @@ def main(argv):
     temperatures = [
         calibration.temperature(tune.traces.logits[:, n], tune.traces.labels)
         for n in range(tune.traces.logits.shape[1])]
-    calibrated = [_calibrated(recorded, temperatures)
-                  for recorded in (tune, test)]
+    measures = _measures(tune.about.settings, temperatures)
+    measured = {name: [measure(recorded) for recorded in (tune, test)]
+                for name, measure in measures.items()}
     started = time.process_time()
     ours = search.Search(tune.traces, tune.costs["macs"])
     prepared = time.process_time() - started
-    cooler = search.Search(calibrated[0].traces, tune.costs["macs"])
+    others = {name: search.Search(recorded.traces, tune.costs["macs"])
+              for name, (recorded, _) in measured.items()}
     rows, seconds = [], []
     # The ends have one answer each; what lies between is chosen.
     budgets = np.linspace(ours.least, ours.most, _BUDGETS.value + 2)[1:-1]
@@ -62,9 +68,10 @@ def main(argv):
         rows.append({
             "budget": float(budget),
             "search": _reached(found.thresholds, budget, tune, test),
-            "calibrated": _reached(
-                cooler.within(np.clip(budget, cooler.least, cooler.most))
-                .thresholds, budget, *calibrated),
+            **{name: _reached(
+                other.within(np.clip(budget, other.least, other.most))
+                .thresholds, budget, *measured[name])
+               for name, other in others.items()},
             **{name: _reached(chosen[len(rows)], budget, tune, test)
                for name, chosen in by_rule.items()}})
     result = {
@@ -82,10 +89,24 @@ def main(argv):
     _show(result)
 
 
-def _calibrated(recorded, temperatures):
+def _measures(settings, temperatures):
+    """Name -> function that gives a `trace_files.Recorded` other entropies.
+
+    Args:
+        settings: run.json.
+        temperatures: of each answer.
+    """
+    ours = network_lib.NetworkConfig.from_dict(settings["network"]).exit_entropy
+    wanted = {"calibrated": (temperatures, ours), **{
+        f"{kind} entropy": (np.ones(len(temperatures)), kind)
+        for kind in exits.ENTROPIES if kind != ours}}
+    return {name: functools.partial(_measured, given)
+            for name, given in wanted.items()}
+
+
+def _measured(given, recorded):
     return recorded._replace(traces=recorded.traces._replace(
-        entropies=calibration.entropies(
-            recorded.traces.logits, temperatures)))
+        entropies=calibration.entropies(recorded.traces.logits, *given)))
 
 
 def _reached(chosen, budget, tune, test):

@@ -108,7 +108,8 @@ def _manifest(settings, network, pieces, converted, operating_points,
             for point in operating_points),
         provenance=bundle_lib.Provenance(
             commit=run_folder.commit(), settings=settings),
-        base_energy_nj=energy_model.energy(network.work.base) / _PJ_PER_NJ)
+        base_energy_nj=energy_model.energy(network.work.base) / _PJ_PER_NJ,
+        entropy=network.config.exit_entropy)
 
 
 def _graph(piece, result, energy_model):

@@ -86,6 +86,7 @@ class Plan(NamedTuple):
     features_at: int     # floats
     channels: int
     stem: int
+    min_entropy: bool
     work_floats: int     # floats, of all work memory
     points: tuple        # (name, thresholds) of each operating point
     labels: tuple
@@ -140,6 +141,7 @@ def make(bundle):
         channel_state_bytes=states[1],
         scratch_at=scratch_at, features_at=_fitting(features_at),
         channels=image.shape[-1], stem=numbers[stem.name],
+        min_entropy=manifest.entropy == "min",
         work_floats=features_at + math.ceil(
             max(map(_bytes, (image, *features))) / _FLOAT_BYTES),
         points=tuple(

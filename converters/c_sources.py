@@ -172,7 +172,7 @@ def _struct(plan):
             f"    pixels, graph_macs, {steps}, exits,\n"
             f"    {', '.join(f'{value}u' for value in fields)},\n"
             "    DDI_STEPS, DDI_EXITS, DDI_LABELS, DDI_IMAGE_CHANNELS, "
-            f"{plan.stem}}};\n")
+            f"{plan.stem}, {int(plan.min_entropy)}}};\n")
 
 
 def _ops_header(operations):

@@ -158,7 +158,8 @@ class Paths:
         """
         exits = len(decisions[0].logits) - 1
         uncertain = calibration.entropies(
-            np.stack([one.logits for one in decisions]), np.ones(exits + 1))
+            np.stack([one.logits for one in decisions]), np.ones(exits + 1),
+            self._bundle.manifest.entropy)
         taken = [self._taken(one, thresholds, entropies)
                  for one, entropies in zip(decisions, uncertain)]
         paths = np.array([self.path(names) for names, _ in taken], float)

@@ -148,8 +148,8 @@ def _points(bundle):
     manifest = bundle.manifest
     table = _table(("point", "right on tune", "mean MACs",
                     "of base", *bundle.exits),
-                   "\nOperating points: an exit answers below its entropy "
-                   "(nats)")
+                   "\nOperating points: an exit answers below its "
+                   f"{manifest.entropy} entropy (nats)")
     for point in manifest.operating_points:
         table.add_row(
             _text(point.name), f"{100 * point.tune_accuracy:.2f}%",

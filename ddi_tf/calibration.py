@@ -9,6 +9,8 @@ import numpy as np
 from scipy import optimize
 from scipy import special
 
+from ddi_tf import exits
+
 BINS = 15  # of equal width, as in Section 2 there
 
 # Temperatures that are looked at: from ten times surer to ten times less sure.
@@ -69,13 +71,13 @@ def temperature(logits, labels):
         surprise, bounds=_LOG_RANGE, method="bounded").x))
 
 
-def entropies(logits, temperatures):
+def entropies(logits, temperatures, kind="shannon"):
     """[N, A] entropy in nats of each answer's softmax at its temperature.
 
     Args:
         logits: [N, A, C] float.
         temperatures: [A] > 0.
+        kind: a key of `exits.ENTROPIES`.
     """
-    log_p = special.log_softmax(
-        logits / np.asarray(temperatures)[:, None], axis=2)
-    return -np.sum(np.exp(log_p) * log_p, axis=2).astype(np.float32)
+    cooled = logits / np.asarray(temperatures, np.float64)[:, None]
+    return exits.ENTROPIES[kind](cooled).numpy().astype(np.float32)

@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 import tf_keras
 
+from ddi_tf import errors
 from ddi_tf import layers
 from ddi_tf import quantization
 from ddi_tf import work
@@ -16,8 +17,8 @@ from ddi_tf import work
 _GRID = 4
 
 
-def entropy(logits):
-    """Uncertainty of a softmax: `-sum_c p_c log p_c`.
+def shannon_entropy(logits):
+    """Uncertainty of a softmax: `-sum_c p_c log p_c`, as in the paper.
 
     Args:
         logits: [..., C] float.
@@ -27,6 +28,28 @@ def entropy(logits):
     """
     log_p = tf.nn.log_softmax(logits)
     return -tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
+
+
+def min_entropy(logits):
+    """Uncertainty of a softmax: `-log max_c p_c`; as `shannon_entropy`.
+
+    How probable the answer is, whatever the others are. Renyi's entropy of
+    order infinity, where Shannon's is that of order 1; equal where one class
+    or all are as probable.
+    """
+    return -tf.reduce_max(tf.nn.log_softmax(logits), axis=-1)
+
+
+ENTROPIES = {"shannon": shannon_entropy, "min": min_entropy}
+
+
+def entropy(kind):
+    """The function of ENTROPIES called `kind`. Raises ConfigError."""
+    if kind not in ENTROPIES:
+        raise errors.ConfigError(
+            f"`exit_entropy` must be one of {', '.join(ENTROPIES)}. "
+            f"Received: {kind}")
+    return ENTROPIES[kind]
 
 
 def positions(blocks):

@@ -5,6 +5,7 @@ import math
 from absl import flags
 
 from ddi_tf import block
+from ddi_tf import exits
 from ddi_tf import gating
 from ddi_tf import network as network_lib
 from ddi_tf import strategies
@@ -37,6 +38,10 @@ _GROUPS = flags.DEFINE_integer(
     "model_groups", 2, "Channel decisions per block; 0: one per channel.",
     lower_bound=0)
 _EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
+_EXIT_ENTROPY = flags.DEFINE_enum(
+    "model_exit_entropy", "min", exits.ENTROPIES, "How unsure an exit is, which "
+    "its threshold bounds: min-entropy, -log of its softmax's largest "
+    "probability, or Shannon's, as in the paper.")
 _STRATEGY = flags.DEFINE_enum(
     "model_strategy", "gates", sorted(strategies.CLASSES), "Who decides what "
     "runs: gates, or a peer of theirs.")
@@ -64,5 +69,6 @@ def config(dataset):
         layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
         layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value,
+        exit_entropy=_EXIT_ENTROPY.value,
         strategy=_STRATEGY.value,
         inner_width=tuple(map(float, _INNER_WIDTH.value)))

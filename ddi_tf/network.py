@@ -42,10 +42,10 @@ class NetworkConfig:
         mask_site: where a channel mask applies (`block.MASK_SITES`).
         groups: channel decisions per block; 0 is one for every channel.
         exits: whether the network has early exits.
-        strategy: who decides what runs (`strategies.CLASSES`): these gates, or
-            those of a peer.
-        inner_width: of strategy "pfec": factor on the channels between a
-            block's convolutions, one or one per stage.
+        exit_entropy: what their thresholds bound (`exits.ENTROPIES`).
+        strategy: who decides what runs (`strategies.CLASSES`).
+        inner_width: of strategy "pfec": factors on the channels between two
+            convolutions, one or one per stage.
         settled: gates that are not asked, and what they say (`settling.find`).
     """
 
@@ -61,6 +61,7 @@ class NetworkConfig:
     mask_site: str = "inner"
     groups: int = 2
     exits: bool = True
+    exit_entropy: str = "shannon"
     strategy: str = "gates"
     inner_width: tuple = (1.0,)
     settled: tuple = ()

@@ -1,5 +1,7 @@
 """What a run starts from: nothing, a trained backbone, or a whole network."""
 
+import dataclasses
+
 from ddi_tf import errors
 from ddi_tf import phases
 from ddi_tf import run_folder
@@ -87,7 +89,10 @@ class Start:
 
     def _check(self, config):
         """Raises unless the whole network is finished and fits `config`."""
-        theirs, path = vars(self._whole.network_config), self._whole.path
+        path = self._whole.path
+        # Thresholds are chosen anew, so they may bound another entropy.
+        theirs = vars(dataclasses.replace(
+            self._whole.network_config, exit_entropy=config.exit_entropy))
         if other := [f"{name} is {theirs[name]} there, {ours} here"
                      for name, ours in vars(config).items()
                      if theirs[name] != ours]:

@@ -28,7 +28,7 @@ class Traces(NamedTuple):
     labels: np.ndarray       # [N] int32
     logits: np.ndarray       # [N, E + 1, C] float32
     predictions: np.ndarray  # [N, E + 1] int32
-    entropies: np.ndarray    # [N, E + 1] float32, nats
+    entropies: np.ndarray    # [N, E + 1] float32, nats; `exits.ENTROPIES`
     spent: np.ndarray        # [N, E + 1] int64 MACs, without the answers' own
     layers: np.ndarray       # [N, K] in {0, 1}
     masks: tuple             # K times [N, G_k] in {0, 1}
@@ -72,6 +72,7 @@ class Tracer:
 
     def __init__(self, network, scaling, all_open=False):
         self.costs = network.costs
+        entropy = exits.entropy(network.config.exit_entropy)
 
         @tf.function(autograph=False, reduce_retracing=True)
         def forward(images, rounding, decisions):
@@ -81,7 +82,7 @@ class Tracer:
             outputs = network(data.normalize(images, scaling),
                               decisions=decisions)
             logits = tf.stack([*outputs.exit_logits, outputs.logits], axis=1)
-            return (logits, exits.entropy(logits), outputs.spent,
+            return (logits, entropy(logits), outputs.spent,
                     *outputs.decisions)
 
         self._network, self._forward = network, forward

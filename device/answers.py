@@ -17,7 +17,8 @@ class Answer:
     probabilities: np.ndarray   # [C] float32
     logits: np.ndarray          # [C] float32
     exit: str                   # graph that answered
-    entropy: float              # of the probabilities, nats
+    entropy: float              # of the probabilities, nats; of which kind
+                                # the bundle says
     path: tuple                 # per block passed: open groups, or SKIPPED
     macs: int                   # everything executed, gates and exits included
     energy_pj: int              # of the same, modelled, picojoules
@@ -36,11 +37,13 @@ class Answer:
             self.latency_ms > self.deadline_ms)
 
 
-def softmax(logits):
+def softmax(logits, kind="shannon"):
     """Probabilities and their entropy.
 
     Args:
         logits: [C] float32.
+        kind: of entropy, one of `bundle_check.ENTROPIES`: `-sum p log p`, or
+            `-log max p` (Renyi's entropies of order 1 and infinity).
 
     Returns:
         probabilities: [C] float32, sum 1.
@@ -50,6 +53,8 @@ def softmax(logits):
     exponentials = np.exp(shifted)
     total = exponentials.sum()
     probabilities = exponentials / total
-    # -sum p log p with log p = shifted - log total: no log of zero.
-    return probabilities, math.log(total) - float(
+    # log p = shifted - log total, and the largest is shifted to 0: no log of
+    # zero.
+    least = math.log(total)
+    return probabilities, least if kind == "min" else least - float(
         np.dot(probabilities, shifted))

@@ -166,6 +166,8 @@ class Manifest:
     operating_points: tuple[OperatingPoint, ...]
     provenance: Provenance
     base_energy_nj: Optional[float] = None  # modelled, as `base_macs`
+    # What thresholds are compared with: one of bundle_check.ENTROPIES.
+    entropy: str = "shannon"
 
 
 class Bundle:

@@ -14,6 +14,9 @@ from device import regular_file
 # features in int8 too.
 NUMBERS = ("none", "float16", "dynamic", "int8")
 
+# What exit thresholds are compared with (`answers.softmax`).
+ENTROPIES = ("shannon", "min")
+
 # Sums of costs up to here are exact, as whole numbers and as floats.
 _HIGHEST_COST = 1 << 53
 
@@ -110,6 +113,8 @@ class _Checker:
             (name for step in manifest.plan.steps for name in (
                 step.skip, *(variant.graph for variant in step.variants))
              if name is not None), "graphs of blocks")
+        self._require(manifest.entropy in ENTROPIES, "entropy: expected one of "
+                      f"{', '.join(ENTROPIES)}, found {manifest.entropy}")
         self._points()
 
     def _graph_values(self, graph):

@@ -28,6 +28,7 @@ class Controller:
     Attributes:
         tariff: `limits.Tariff`: what everything costs.
         blocks: of `plan.Block`; stem, head: `plan.Node`.
+        entropy: what thresholds are compared with (`bundle_check.ENTROPIES`).
 
     Raises:
         BundleError: a graph does not load or is not what the manifest says.
@@ -36,6 +37,7 @@ class Controller:
     def __init__(self, bundle, *, make_graph=runtime.Graph, profile=None,
                  clock=time.perf_counter_ns):
         self._manifest, self.clock = bundle.manifest, clock
+        self.entropy = bundle.manifest.entropy
         self._exits = bundle.exits
         plan = bundle.manifest.plan
         self.tariff = limits_lib.Tariff(plan, bundle.graphs, profile)

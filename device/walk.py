@@ -123,7 +123,8 @@ class Walk:
     def _answer(self, node, features):
         """The `Answer` of an exit or the head."""
         logits = self._execute(node, features).read()[0]
-        probabilities, entropy = answers.softmax(logits)
+        probabilities, entropy = answers.softmax(
+            logits, self._controller.entropy)
         if math.isnan(entropy):
             raise errors.BundleError(
                 f"the graph {node.name} gives logits that are no numbers: its "

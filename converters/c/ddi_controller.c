@@ -180,7 +180,7 @@ static int decide(ddi_walk *walk, const ddi_step *step, ddi_groups *ran)
 
 /* Softmax and its entropy. Only differences of logits matter: no zero point. */
 static void judge(ddi_answer *answer, const int8_t *logits, int count,
-                  float scale)
+                  float scale, int min_entropy)
 {
     float total = 0.0f, mean = 0.0f;
     int index;
@@ -197,8 +197,8 @@ static void judge(ddi_answer *answer, const int8_t *logits, int count,
         total += exponential;
         mean += exponential * shifted;
     }
-    /* -sum p log p with log p = shifted - log total. */
-    answer->entropy = logf(total) - mean / total;
+    /* -log max p, or -sum p log p, with log p = shifted - log total. */
+    answer->entropy = logf(total) - (min_entropy ? 0.0f : mean / total);
     answer->probability = 1.0f / total;
 }
 
@@ -211,7 +211,8 @@ static int consult(ddi_walk *walk, int exit, ddi_answer *answer)
         return DDI_ERROR_GRAPH;
     }
     answer->exit = exit;
-    judge(answer, walk->scratch, labels, way_out->scale);
+    judge(answer, walk->scratch, labels, way_out->scale,
+          walk->plan->min_entropy);
     return DDI_OK;
 }
 

@@ -100,13 +100,15 @@ typedef struct {
     uint16_t label_count;
     uint16_t channels;
     int16_t stem;
+    uint8_t min_entropy;         /* whether thresholds bound -log max p, else
+                                    -sum p log p */
 } ddi_plan;
 
 /* What came out for one image. */
 typedef struct {
     int label;             /* index into ddi_labels */
     int exit;              /* that answered; plan->exit_count is the head */
-    float entropy;         /* of the softmax, nats */
+    float entropy;         /* of the softmax, nats; see ddi_plan */
     float probability;     /* of the label */
     uint32_t macs;         /* everything executed, gates and exits included */
     int steps;             /* blocks passed */

@@ -1,5 +1,6 @@
 """Keras = TFLite = controller, for any decisions on the same images."""
 
+import dataclasses
 import pathlib
 import tempfile
 
@@ -130,8 +131,10 @@ class GateParityTest(tf.test.TestCase, parameterized.TestCase):
             [any(variant.masked for variant in block.step.variants)
              for block in controller.blocks], [False] * 6)
 
-    def test_controller_leaves_and_pays_as_the_thresholds_say(self):
-        network, images = lively(_CONFIGS["inner_2"]), random_images(60)
+    @parameterized.parameters("shannon", "min")
+    def test_controller_leaves_and_pays_as_the_thresholds_say(self, entropy):
+        network, images = lively(dataclasses.replace(
+            _CONFIGS["inner_2"], exit_entropy=entropy)), random_images(60)
         split = data.Split(images, np.zeros(len(images), np.int32))
         traced = traces.Tracer(network, _SCALING).collect(split)
         middle = [float(np.median(traced.entropies[:, 0])), None,

@@ -8,6 +8,7 @@ from unittest import mock
 import hypothesis
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from converters import c_plan
 from converters import memory_plan
@@ -25,7 +26,7 @@ _FLOAT = pathlib.Path(__file__).parent.parent / "testdata" / "digits_resnet8"
 
 
 @micro_cases.needs_tflm
-class RehearsalTest(tf.test.TestCase):
+class RehearsalTest(tf.test.TestCase, parameterized.TestCase):
 
     @classmethod
     def setUpClass(cls):
@@ -66,18 +67,27 @@ class RehearsalTest(tf.test.TestCase):
                 r"\(1 runs\) by up to 2, expected 0 at most"):
             made.check()
 
-    def test_paths_cost_what_the_controller_spends(self):
-        python = controller_lib.Controller(
-            self.bundle, make_graph=tflm.Graph)
-        for point in self.bundle.manifest.operating_points:
+    @parameterized.parameters("shannon", "min")
+    def test_means_are_of_what_the_controller_spends(self, entropy):
+        bundle = bundle_lib.Bundle(
+            self.bundle.folder,
+            dataclasses.replace(self.bundle.manifest, entropy=entropy),
+            {name: self.bundle.content(name) for name in self.bundle.graphs})
+        python = controller_lib.Controller(bundle, make_graph=tflm.Graph)
+        paths = memory_plan.Paths(bundle, self.memory)
+        for point in bundle.manifest.operating_points:
             answers = [python.classify(image, thresholds=point.thresholds)
                        for image in self.images]
-            mean, shares = self.paths.mean(self.decisions, point.thresholds)
+            mean, shares = paths.mean(self.decisions, point.thresholds)
             self.assertAllClose(
                 mean.macs, np.mean([answer.macs for answer in answers]))
             self.assertAllClose(shares, [
                 np.mean([answer.exit == name for answer in answers])
-                for name in (*self.bundle.exits, "head")])
+                for name in (*bundle.exits, "head")])
+
+    def test_paths_cost_what_the_controller_spends(self):
+        python = controller_lib.Controller(
+            self.bundle, make_graph=tflm.Graph)
         self.assertEqual(self.paths.cheapest().macs, python.costs.cheapest)
         everything = python.classify(
             self.images[0], forced=[(0, 1)] * 3).macs

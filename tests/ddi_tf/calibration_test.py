@@ -63,11 +63,12 @@ class TemperatureTest(tf.test.TestCase):
 
     def test_entropies_are_those_of_the_exits(self):
         logits = np.stack([self.logits, self.logits / 3], axis=1)
-        found = calibration.entropies(logits.astype(np.float32), [2.0, 1.0])
-        self.assertAllClose(
-            found[:, 0], exits.entropy(tf.constant(self.logits / 2)), atol=1e-5)
-        self.assertAllClose(
-            found[:, 1], exits.entropy(tf.constant(self.logits / 3)), atol=1e-5)
+        for kind, entropy in exits.ENTROPIES.items():
+            found = calibration.entropies(
+                logits.astype(np.float32), [2.0, 1.0], kind)
+            for n, cooled in enumerate((self.logits / 2, self.logits / 3)):
+                self.assertAllClose(
+                    found[:, n], entropy(tf.constant(cooled)), atol=1e-5)
 
 
 if __name__ == "__main__":

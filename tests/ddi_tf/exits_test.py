@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from ddi_tf import errors
 from ddi_tf import exits
 from ddi_tf import norms
 from ddi_tf import work
@@ -14,27 +15,41 @@ from ddi_tf import work
 
 class EntropyTest(tf.test.TestCase, parameterized.TestCase):
 
-    @parameterized.parameters(2, 10, 100)
-    def test_knowing_nothing_is_log_of_the_classes(self, classes):
+    @parameterized.product(
+        entropy=list(exits.ENTROPIES.values()), classes=(2, 10, 100))
+    def test_knowing_nothing_is_log_of_the_classes(self, entropy, classes):
         self.assertAllClose(
-            exits.entropy(tf.fill([3, classes], 7.0)),
-            [math.log(classes)] * 3)
+            entropy(tf.fill([3, classes], 7.0)), [math.log(classes)] * 3)
 
-    def test_value_by_hand(self):
+    def test_values_by_hand(self):
         # 0.5 log 2 + 2 * 0.25 log 4 = 1.5 log 2
         logits = tf.math.log([0.5, 0.25, 0.25]) + 3.0
-        self.assertAllClose(exits.entropy(logits), 1.5 * math.log(2))
+        self.assertAllClose(exits.shannon_entropy(logits), 1.5 * math.log(2))
+        self.assertAllClose(exits.min_entropy(logits), math.log(2))
 
-    def test_being_sure_is_zero_and_finite(self):
+    @parameterized.parameters(*exits.ENTROPIES.values())
+    def test_being_sure_is_zero_and_finite(self, entropy):
         logits = tf.constant([[1e4, 0.0, -1e4], [0.0, 100.0, 0.0]])
-        self.assertAllClose(exits.entropy(logits), [0.0, 0.0], atol=1e-30)
+        self.assertAllClose(entropy(logits), [0.0, 0.0], atol=1e-30)
 
-    def test_only_the_last_axis_is_summed(self):
+    @parameterized.parameters(*exits.ENTROPIES.values())
+    def test_each_row_has_its_own(self, entropy):
         logits = tf.random.stateless_normal([2, 3, 5], [0, 1])
-        entropy = exits.entropy(logits)
-        self.assertEqual(entropy.shape, (2, 3))
-        self.assertAllClose(entropy[1, 2], exits.entropy(logits[1, 2]))
-        self.assertAllInRange(entropy, 0.0, math.log(5))
+        found = entropy(logits)
+        self.assertEqual(found.shape, (2, 3))
+        self.assertAllClose(found[1, 2], entropy(logits[1, 2]))
+        self.assertAllInRange(found, 0.0, math.log(5))
+
+    def test_min_entropy_is_the_smaller_one(self):
+        logits = tf.random.stateless_normal([100, 5], [0, 1])
+        self.assertAllGreater(
+            exits.shannon_entropy(logits) - exits.min_entropy(logits), 0.0)
+
+    def test_an_unknown_one_is_named(self):
+        self.assertIs(exits.entropy("min"), exits.min_entropy)
+        with self.assertRaisesRegex(
+                errors.ConfigError, "one of shannon, min. Received: tsallis"):
+            exits.entropy("tsallis")
 
 
 class PositionsTest(tf.test.TestCase, parameterized.TestCase):

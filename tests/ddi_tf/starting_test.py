@@ -151,6 +151,12 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
             "other holds another network: depth is 14 there, 8 here; groups "
             "is 4 there, 2 here. Give the --model_")
 
+    def test_its_thresholds_may_bound_another_entropy(self):
+        source = self._source("other", config=dataclasses.replace(
+            _CONFIG, exit_entropy="min"))
+        starting.Start(whole=str(source.path)).load(self.ours, self.folder)
+        self._assert_same(self.ours.variables, self.theirs.variables)
+
 
 if __name__ == "__main__":
     tf.test.main()

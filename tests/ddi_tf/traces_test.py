@@ -1,5 +1,6 @@
 """Tests of the record of what a network answered and spent."""
 
+import dataclasses
 from unittest import mock
 
 import numpy as np
@@ -75,11 +76,19 @@ class TracerTest(tf.test.TestCase):
         logits = tf.stack([*outputs.exit_logits, outputs.logits], axis=1)
         self.assertAllClose(self.traces.logits, logits, atol=1e-4)
         self.assertAllClose(
-            self.traces.entropies, exits.entropy(logits), atol=1e-4)
+            self.traces.entropies, exits.shannon_entropy(logits), atol=1e-4)
         self.assertAllEqual(self.traces.spent, outputs.spent)
         self.assertAllEqual(self.traces.layers, outputs.decisions.layers)
         for ours, theirs in zip(self.traces.masks, outputs.decisions.masks):
             self.assertAllEqual(ours, theirs)
+
+    def test_entropies_are_of_the_kind_that_the_network_asks_for(self):
+        config = dataclasses.replace(self.network.config, exit_entropy="min")
+        with mock.patch.object(self.network, "config", config):
+            found = traces.Tracer(self.network, _SCALING).collect(self.split)
+        self.assertAllClose(
+            found.entropies, exits.min_entropy(found.logits), atol=1e-5)
+        self.assertAllClose(found.logits, self.traces.logits, atol=1e-4)
 
     def test_images_differ_in_what_they_run(self):
         self.assertNotAllEqual(

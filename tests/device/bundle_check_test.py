@@ -306,6 +306,11 @@ class RefusedTest(parameterized.TestCase):
         self.assert_refused(dataclasses.replace(
             GOOD, numbers=bundle.Numbers(kind, calibration)), "numbers: ")
 
+    def test_an_unknown_entropy_is_refused(self):
+        self.assert_refused(
+            dataclasses.replace(GOOD, entropy="tsallis"),
+            "entropy: expected one of shannon, min, found tsallis")
+
     @parameterized.parameters(0, -1)
     def test_the_base_network_must_cost_something(self, macs):
         self.assert_refused(dataclasses.replace(GOOD, base_macs=macs),

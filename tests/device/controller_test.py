@@ -3,6 +3,7 @@
 Exits and budgets: controller_budget_test.py.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -176,6 +177,13 @@ class AnswerTest(absltest.TestCase):
         np.testing.assert_allclose(answer.logits, [0, 0.693147, 0], rtol=1e-5)
         # 2 * 0.25 * log 4 + 0.5 * log 2 = 1.5 log 2
         self.assertAlmostEqual(answer.entropy, 1.039721, places=5)
+
+    def test_a_bundle_may_ask_for_min_entropy(self):
+        manifest = dataclasses.replace(fakes.manifest(), entropy="min")
+        answer = controller.Controller(
+            fakes.in_memory(manifest), make_graph=fakes.FakeRuntime(
+                {"head": [[0, math.log(2), 0]]}).make_graph).classify(IMAGE)
+        self.assertAlmostEqual(answer.entropy, math.log(2), places=6)
 
     def test_large_logits_stay_finite(self):
         device, _ = fakes.open_([], {"head": [[1e4, -1e4, 0]]})

@@ -58,6 +58,6 @@ def expected(case):
         if threshold is not None:
             graphs.append(step.exit)
             logits, = case.script[step.exit]
-            if strategies.ENTROPIES[logits] <= threshold:
+            if case.entropies[logits] <= threshold:
                 return tuple(path), graphs
     return tuple(path), [*graphs, "head"]

@@ -1,5 +1,6 @@
 """Random plans, gate decisions and exits, for the property tests."""
 
+import dataclasses
 import itertools
 from typing import NamedTuple
 
@@ -22,9 +23,13 @@ COSTS = st.integers(0, 1000)
 POSITIONS = st.floats(0, 1, exclude_max=True)  # in a file, of its length
 FLIPS = st.integers(1, 255)                    # exclusive or of one byte
 
-# Logits and their entropy in nats, by hand: with p = (1, e^-a, e^-a) / total,
-# entropy = log(total) + 2 a e^-a / total.
-ENTROPIES = {(9, 0, 0): 0.002468, (3, 0, 0): 0.366593, (0, 0, 0): 1.098612}
+# Logits and their entropies in nats, by hand: with p = (1, e^-a, e^-a) / total,
+# Shannon's is log(total) + 2 a e^-a / total, min-entropy log(total).
+ENTROPIES = {
+    "shannon": {
+        (9, 0, 0): 0.002468, (3, 0, 0): 0.366593, (0, 0, 0): 1.098612},
+    "min": {(9, 0, 0): 0.000247, (3, 0, 0): 0.094923, (0, 0, 0): 1.098612}}
+_LOGITS = sorted(ENTROPIES["shannon"])
 
 # None of them near an entropy above.
 _THRESHOLDS = st.sampled_from([None, 0.0, 0.1, 0.7, 1.2])
@@ -41,6 +46,11 @@ class Case(NamedTuple):
     manifest: bundle.Manifest
     script: dict        # of `fakes.FakeRuntime`
     thresholds: tuple   # one per exit, or None
+
+    @property
+    def entropies(self):
+        """Logits -> their entropy, of the manifest's kind."""
+        return ENTROPIES[self.manifest.entropy]
 
     @property
     def macs(self):
@@ -124,7 +134,9 @@ def cases(draw):
             width = graph.outputs[0].shape[1]
             script[graph.name] = [[draw(probability) for _ in range(width)]]
         elif graph.role in ("exit", "head"):
-            script[graph.name] = [draw(st.sampled_from(sorted(ENTROPIES)))]
-    manifest = with_energy(manifest, draw(st.randoms()))
+            script[graph.name] = [draw(st.sampled_from(_LOGITS))]
+    manifest = dataclasses.replace(
+        with_energy(manifest, draw(st.randoms())),
+        entropy=draw(st.sampled_from(sorted(ENTROPIES))))
     thresholds = manifest.operating_points[0].thresholds
     return Case(manifest, script, draw(st.sampled_from([None, thresholds])))
