@@ -34,10 +34,13 @@ def min_entropy(logits):
     """Uncertainty of a softmax: `-log max_c p_c`; as `shannon_entropy`.
 
     How probable the answer is, whatever the others are. Renyi's entropy of
-    order infinity, where Shannon's is that of order 1; equal where one class
-    or all are as probable.
+    order infinity, where Shannon's is that of order 1.
     """
-    return -tf.reduce_max(tf.nn.log_softmax(logits), axis=-1)
+    # log(1 + sum of the others' p / max p): answers that are as good as sure
+    # stay apart.
+    ordered = tf.sort(logits, axis=-1, direction="DESCENDING")
+    return tf.math.log1p(tf.reduce_sum(
+        tf.exp(ordered[..., 1:] - ordered[..., :1]), axis=-1))
 
 
 ENTROPIES = {"shannon": shannon_entropy, "min": min_entropy}

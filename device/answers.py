@@ -49,12 +49,15 @@ def softmax(logits, kind="shannon"):
         probabilities: [C] float32, sum 1.
         entropy: float in [0, log C], nats.
     """
-    shifted = logits - logits.max()
+    label = logits.argmax()
+    shifted = logits - logits[label]
     exponentials = np.exp(shifted)
-    total = exponentials.sum()
-    probabilities = exponentials / total
-    # log p = shifted - log total, and the largest is shifted to 0: no log of
-    # zero.
-    least = math.log(total)
-    return probabilities, least if kind == "min" else least - float(
+    exponentials[label] = 0
+    others = float(exponentials.sum())
+    exponentials[label] = 1
+    probabilities = exponentials / (1 + others)
+    # log p = shifted - log(1 + others): no log of zero, and answers that are as
+    # good as sure stay apart.
+    entropy = math.log1p(others)
+    return probabilities, entropy if kind == "min" else entropy - float(
         np.dot(probabilities, shifted))

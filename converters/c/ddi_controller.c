@@ -182,7 +182,7 @@ static int decide(ddi_walk *walk, const ddi_step *step, ddi_groups *ran)
 static void judge(ddi_answer *answer, const int8_t *logits, int count,
                   float scale, int min_entropy)
 {
-    float total = 0.0f, mean = 0.0f;
+    float others = 0.0f, mean = 0.0f;
     int index;
     answer->label = 0;
     for (index = 1; index < count; index++) {
@@ -194,12 +194,13 @@ static void judge(ddi_answer *answer, const int8_t *logits, int count,
         const float shifted =
             scale * (float)(logits[index] - logits[answer->label]);
         const float exponential = expf(shifted);
-        total += exponential;
+        others += index == answer->label ? 0.0f : exponential;
         mean += exponential * shifted;
     }
-    /* -log max p, or -sum p log p, with log p = shifted - log total. */
-    answer->entropy = logf(total) - (min_entropy ? 0.0f : mean / total);
-    answer->probability = 1.0f / total;
+    /* -log max p, or -sum p log p, with log p = shifted - log(1 + others). */
+    answer->probability = 1.0f / (1.0f + others);
+    answer->entropy = log1pf(others)
+        - (min_entropy ? 0.0f : mean * answer->probability);
 }
 
 /* Asks exit number `exit`. */

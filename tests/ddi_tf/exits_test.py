@@ -45,6 +45,13 @@ class EntropyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllGreater(
             exits.shannon_entropy(logits) - exits.min_entropy(logits), 0.0)
 
+    def test_sure_answers_stay_apart(self):
+        # -log(1 / (1 + 2 e^-a)) is 2 e^-a, far below a float's step at 1.
+        logits = tf.constant([[a, 0.0, 0.0] for a in (30.0, 31.0, 32.0)])
+        self.assertAllClose(
+            exits.min_entropy(logits), 2 * np.exp([-30.0, -31.0, -32.0]),
+            rtol=1e-5, atol=0)
+
     def test_an_unknown_one_is_named(self):
         self.assertIs(exits.entropy("min"), exits.min_entropy)
         with self.assertRaisesRegex(

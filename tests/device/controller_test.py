@@ -10,6 +10,7 @@ import numpy as np
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from device import answers
 from device import controller
 from device import errors
 from device import plan
@@ -184,6 +185,12 @@ class AnswerTest(absltest.TestCase):
             fakes.in_memory(manifest), make_graph=fakes.FakeRuntime(
                 {"head": [[0, math.log(2), 0]]}).make_graph).classify(IMAGE)
         self.assertAlmostEqual(answer.entropy, math.log(2), places=6)
+
+    def test_sure_answers_stay_apart(self):
+        for sure in (30, 31, 32):
+            _, found = answers.softmax(
+                np.array([0, sure, 0], np.float32), "min")
+            self.assertAlmostEqual(found / (2 * math.exp(-sure)), 1, places=5)
 
     def test_large_logits_stay_finite(self):
         device, _ = fakes.open_([], {"head": [[1e4, -1e4, 0]]})
