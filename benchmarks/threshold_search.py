@@ -9,7 +9,6 @@ a temperature for every exit, and the other kind of entropy. Thresholds are
 chosen on tune; test is what comes of them.
 """
 
-import functools
 import json
 import time
 
@@ -26,7 +25,6 @@ import reached
 from ddi_tf import calibration
 from ddi_tf import exit_rules
 from ddi_tf import exits
-from ddi_tf import network as network_lib
 from ddi_tf import run_folder
 from ddi_tf import search
 from ddi_tf import trace_files
@@ -47,8 +45,12 @@ def main(argv):
     temperatures = [
         calibration.temperature(tune.traces.logits[:, n], tune.traces.labels)
         for n in range(tune.traces.logits.shape[1])]
-    measures = _measures(tune.about.settings, temperatures)
-    measured = {name: [measure(recorded) for recorded in (tune, test)]
+    its_own = folder.network_config.exit_entropy
+    measures = {"calibrated": (temperatures, its_own), **{
+        f"{kind} entropy": (np.ones(len(temperatures)), kind)
+        for kind in exits.ENTROPIES if kind != its_own}}
+    measured = {name: [_measured(recorded, *measure)
+                       for recorded in (tune, test)]
                 for name, measure in measures.items()}
     started = time.process_time()
     ours = search.Search(tune.traces, tune.costs["macs"])
@@ -89,24 +91,10 @@ def main(argv):
     _show(result)
 
 
-def _measures(settings, temperatures):
-    """Name -> function that gives a `trace_files.Recorded` other entropies.
-
-    Args:
-        settings: run.json.
-        temperatures: of each answer.
-    """
-    ours = network_lib.NetworkConfig.from_dict(settings["network"]).exit_entropy
-    wanted = {"calibrated": (temperatures, ours), **{
-        f"{kind} entropy": (np.ones(len(temperatures)), kind)
-        for kind in exits.ENTROPIES if kind != ours}}
-    return {name: functools.partial(_measured, given)
-            for name, given in wanted.items()}
-
-
-def _measured(given, recorded):
+def _measured(recorded, temperatures, kind):
     return recorded._replace(traces=recorded.traces._replace(
-        entropies=calibration.entropies(recorded.traces.logits, *given)))
+        entropies=calibration.entropies(
+            recorded.traces.logits, temperatures, kind)))
 
 
 def _reached(chosen, budget, tune, test):

@@ -61,7 +61,7 @@ class NetworkConfig:
     mask_site: str = "inner"
     groups: int = 2
     exits: bool = True
-    exit_entropy: str = "shannon"
+    exit_entropy: str = "shannon"  # what runs that do not say so went by
     strategy: str = "gates"
     inner_width: tuple = (1.0,)
     settled: tuple = ()
