@@ -2,7 +2,8 @@
 
     python -m ddi_tf.choose --run=RUN --resource=macs --budgets=6e6,9e6
 
-Writes RUN/operating_points.json, which `converters.export` puts into bundles.
+Writes RUN/operating_points.json, which `converters.export` puts into bundles,
+and says so in the RUN/summary.json of a run that has one.
 """
 
 import sys
@@ -18,6 +19,8 @@ from rich.table import Table
 from ddi_tf import errors
 from ddi_tf import operating_points
 from ddi_tf import run_folder
+from ddi_tf import run_summary
+from ddi_tf import strategies
 from ddi_tf import trace_files
 from ddi_tf import units
 
@@ -54,6 +57,9 @@ def _choose():
     points = operating_points.choose(
         recorded.traces, recorded.costs, _RESOURCE.value, _budgets())
     folder.save_operating_points(points)
+    # What it says is of the last network.
+    if not folder.is_best and run_summary.path(folder).exists():
+        run_summary.save(folder, strategies.make(folder.network_config))
     _show(points, recorded)
     print(f"Next: python -m converters.export --checkpoint={_RUN.value} "
           "--output=BUNDLE")

@@ -51,9 +51,13 @@ def values(folder, network):
 def save(folder, network):
     """Writes summary.json into the run; returns what it holds."""
     found = values(folder, network)
-    storage.write_atomically(
-        folder.path / "summary.json", json.dumps(found, indent=1) + "\n")
+    storage.write_atomically(path(folder), json.dumps(found, indent=1) + "\n")
     return found
+
+
+def path(folder):
+    """Where `save` writes it."""
+    return folder.path / "summary.json"
 
 
 def _network(network):

@@ -1,6 +1,7 @@
 """Tests of the commands that evaluate and choose, on traces made up."""
 
 import dataclasses
+import json
 
 import tensorflow as tf
 
@@ -9,6 +10,7 @@ import train_command
 from ddi_tf import evaluation
 from ddi_tf import operating_points
 from ddi_tf import run_folder
+from ddi_tf import run_summary
 from ddi_tf import search
 from ddi_tf import thresholds
 from ddi_tf import trace_files
@@ -59,7 +61,8 @@ class CommandTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = run_folder.RunFolder(self.create_tempdir().full_path)
-        self.folder.create({"network": {}}, "")
+        self.folder.create({"network": {}, "schedule": {}, "data": {
+            "name": "made up", "label_names": []}}, "")
         recorded = trace_cases.recorded(
             trace_cases.hard_and_easy(4, 300, 3))
         about = dataclasses.replace(
@@ -82,6 +85,19 @@ class CommandTest(tf.test.TestCase):
         for point in points:
             self.assertIn(point["name"], result.stdout)
         self.assertIn("converters.export --checkpoint=", result.stdout)
+        self.assertFalse(run_summary.path(self.folder).exists())
+
+    def test_a_summary_that_is_there_says_the_new_points(self):
+        kept = run_summary.path(self.folder)
+        kept.write_text("{}")
+        result = self.commands.run(
+            f"--run={self.folder.path}", "--budgets=200")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(
+            [(point["name"], point["accuracy"])
+             for point in json.loads(kept.read_text())["operating_points"]],
+            [(point["name"], point["tune_accuracy"])
+             for point in self.folder.operating_points])
 
     def test_budgets_are_taken_and_errors_keep_what_was(self):
         result = self.commands.run(
