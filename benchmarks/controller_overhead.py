@@ -67,7 +67,7 @@ def main(argv):
     watch = Stopwatch()
     with controller_lib.Controller(
             bundle, make_graph=watch.make_graph) as controller:
-        every = [tuple(range(block.step.groups)) for block in controller.blocks]
+        every = [block.settled for block in controller.blocks]
         ways = {
             "every block, decisions given": {"forced": every},
             "gates asked, no exits": {},
