@@ -19,6 +19,7 @@ from device import bundle as bundle_lib
 from device import controller as controller_lib
 from device import images
 from device import machine
+from device import measure
 from device import runtime
 
 _BUNDLE = flags.DEFINE_string("bundle", None, "Bundle.", required=True)
@@ -67,9 +68,9 @@ def main(argv):
     watch = Stopwatch()
     with controller_lib.Controller(
             bundle, make_graph=watch.make_graph) as controller:
-        every = [block.settled for block in controller.blocks]
         ways = {
-            "every block, decisions given": {"forced": every},
+            "every block, decisions given": {
+                "forced": measure.all_open(controller)},
             "gates asked, no exits": {},
             "shortest": {"max_macs": controller.costs.cheapest}}
         for point in bundle.manifest.operating_points[:1]:

@@ -14,6 +14,12 @@ BINS = 15  # of equal width, as in Section 2 there
 # Temperatures that are looked at: from ten times surer to ten times less sure.
 _LOG_RANGE = (-np.log(10), np.log(10))
 
+# Of log-probabilities, as in `exits`: `converters.micro` asks for them without
+# TensorFlow.
+_ENTROPIES = {
+    "shannon": lambda log_p: -np.sum(np.exp(log_p) * log_p, axis=2),
+    "min": lambda log_p: -log_p.max(axis=2)}
+
 
 class Reliability(NamedTuple):
     """Answers by their confidence, BINS bins of equal width over [0, 1]."""
@@ -77,8 +83,6 @@ def entropies(logits, temperatures, kind="shannon"):
         temperatures: [A] > 0.
         kind: a key of `exits.ENTROPIES`.
     """
-    # `converters.micro` asks too, which loads no TensorFlow.
     log_p = special.log_softmax(
         logits / np.asarray(temperatures, np.float64)[:, None], axis=2)
-    return -(log_p.max(axis=2) if kind == "min" else np.sum(
-        np.exp(log_p) * log_p, axis=2)).astype(np.float32)
+    return _ENTROPIES[kind](log_p).astype(np.float32)

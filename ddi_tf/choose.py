@@ -57,10 +57,10 @@ def _choose():
     points = operating_points.choose(
         recorded.traces, recorded.costs, _RESOURCE.value, _budgets())
     folder.save_operating_points(points)
+    _show(points, recorded)
     # A summary is of the last network, whatever is chosen for the best.
     if not folder.is_best and run_summary.path(folder).exists():
         run_summary.save(folder, strategies.make(folder.network_config))
-    _show(points, recorded)
     print(f"Next: python -m converters.export --checkpoint={_RUN.value} "
           "--output=BUNDLE")
 
