@@ -14,8 +14,8 @@ class Backbone(NamedTuple):
         stem_work: `work.Work` of it.
         blocks: of `block.Block`, in order.
         exit_after: indices of the blocks that an exit follows, ascending.
-        exit_filters: of the exits' convolutions; None: as many as the features
-            have channels.
+        exit_filters: of the exits' one convolution (`exits.GridExit`); None: as
+            many as the features have channels.
         gate_filters: to how many channels the channel gates first reduce what
             they look at (1x1); None: to none, as for a ResNet.
         normalizes: whether exits and head normalise the features they read,

@@ -16,6 +16,9 @@ from ddi_tf import work
 # An exit sees its features on a grid of as few cells, whatever the stage.
 _GRID = 4
 
+# Filters and stride of a `SeparableExit`'s convolutions.
+_SEPARABLE = ((64, 1), (128, 2), (128, 1))
+
 
 def shannon_entropy(logits):
     """Uncertainty of a softmax: `-sum_c p_c log p_c`, as in the paper.
@@ -73,38 +76,39 @@ def round_half_up(value):
     return int(value + 0.5)
 
 
-def grid(size):
+def grid(size, cells=_GRID):
     """Cells of an exit's grid along a side of `size` pixels.
 
-    4 where that divides the side, else the next larger number that does.
+    `cells` where that divides the side, else the next larger number that does.
     """
-    return next(cells for cells in range(min(_GRID, size), size + 1)
-                if size % cells == 0)
+    return next(count for count in range(min(cells, size), size + 1)
+                if size % count == 0)
 
 
 class Exit(tf_keras.layers.Layer):
-    """Average pool to a grid -> 3x3 conv -> dense.
-
-    With as many filters as there are channels, its cost grows with the square
-    of the stage's width: heads grow more complex from first to last.
+    """Average pool to a grid -> convolutions -> dense; FORMS has its kinds.
 
     Args:
         shape: (height, width, channels) of the features.
         classes: number of classes.
-        filters: of its convolution; None: as many as channels.
+        filters: of a `GridExit`'s convolution; None: as many as channels.
         normalizes: whether batch norm and ReLU come first.
 
     Attributes:
+        convolutions: in order.
         range: `quantization.Range` of its logits, or None.
     """
+
+    _cells = _GRID
 
     def __init__(self, shape, classes, *, filters=None, normalizes=False,
                  **kwargs):
         super().__init__(**kwargs)
         self.shape, self.classes, self.range = tuple(shape), classes, None
-        self.cells = tuple(map(grid, shape[:2]))
+        self.filters = filters or shape[-1]
+        self.cells = tuple(grid(size, self._cells) for size in shape[:2])
         self.norm = layers.NormReLU(name="norm") if normalizes else None
-        self.conv = layers.ConvBN(filters or shape[-1], 3, name="conv")
+        self._make_convolutions()
         self.dense = tf_keras.layers.Dense(classes, name="dense")
 
     def call(self, features, training=False):
@@ -114,24 +118,81 @@ class Exit(tf_keras.layers.Layer):
         cell = [size // cells for size, cells in zip(self.shape, self.cells)]
         if max(cell) > 1:
             features = tf.nn.avg_pool2d(features, cell, cell, "VALID")
-        x = self.conv(features, training)
-        x = tf.reshape(x, [-1, math.prod(self.cells) * self.conv.filters])
-        return quantization.dense(self.dense, x, self.range)
+        for conv in self.convolutions:
+            features = conv(features, training)
+        return quantization.dense(
+            self.dense, self._as_vector(features), self.range)
 
     @property
     def work(self):
         """`work.Work` of one answer."""
-        pooled = (*self.cells, self.shape[-1])
-        pooling = work.Work()
-        if pooled != self.shape:
-            pooling = work.traffic(self.shape, pooled)
-        return (pooling + self.conv.work(*pooled) + work.dense(
-            math.prod(self.cells) * self.conv.filters, self.classes))
+        shape, done = (*self.cells, self.shape[-1]), work.Work()
+        if shape != self.shape:
+            done = work.traffic(self.shape, shape)
+        for conv in self.convolutions:
+            done, shape = done + conv.work(*shape), conv.out_shape(shape)
+        return done + self._vector_work(shape)
 
     def get_config(self):
         return {**super().get_config(), "shape": self.shape,
-                "classes": self.classes, "filters": self.conv.filters,
+                "classes": self.classes, "filters": self.filters,
                 "normalizes": self.norm is not None}
+
+
+class GridExit(Exit):
+    """4x4 cells -> one 3x3 convolution -> dense, of every cell.
+
+    With as many filters as there are channels, its cost grows with the square
+    of the stage's width: heads grow more complex from first to last.
+    """
+
+    def _make_convolutions(self):
+        self.conv = layers.ConvBN(self.filters, 3, name="conv")
+
+    @property
+    def convolutions(self):
+        return [self.conv]
+
+    def _as_vector(self, x):
+        return tf.reshape(x, [-1, math.prod(self.cells) * self.filters])
+
+    def _vector_work(self, shape):
+        return work.dense(math.prod(shape), self.classes)
+
+
+class SeparableExit(Exit):
+    """8x8 cells -> three separable convolutions -> global mean -> dense.
+
+    Early features are of edges, and an answer needs more than one layer to make
+    objects of them. Depthwise-separable (MobileNet, arXiv:1704.04861, Section
+    3.1), three of them take half a million MACs. The second halves the grid.
+
+    Attributes:
+        pooled_range: `quantization.Range` of the means, or None.
+    """
+
+    _cells = 2 * _GRID
+
+    def _make_convolutions(self):
+        self.convolutions, self.pooled_range = [], None
+        channels = self.shape[-1]
+        for number, (filters, stride) in enumerate(_SEPARABLE, start=1):
+            self.convolutions += [
+                layers.DepthwiseConvBN(
+                    channels, 3, stride=stride, name=f"depthwise{number}"),
+                layers.ConvBN(filters, 1, name=f"pointwise{number}")]
+            channels = filters
+
+    def _as_vector(self, x):
+        return quantization.rounded(
+            tf.reduce_mean(x, axis=[1, 2]), self.pooled_range)
+
+    def _vector_work(self, shape):
+        return work.traffic(shape) + work.dense(shape[-1], self.classes)
+
+
+# Of --model_exit_head.
+FORMS = {"grid": GridExit, "separable": SeparableExit}
 
 
 class Head(tf_keras.layers.Layer):

@@ -38,6 +38,9 @@ _GROUPS = flags.DEFINE_integer(
     "model_groups", 2, "Channel decisions per block; 0: one per channel.",
     lower_bound=0)
 _EXITS = flags.DEFINE_bool("model_exits", True, "Whether there are exits.")
+_EXIT_HEAD = flags.DEFINE_enum(
+    "model_exit_head", "grid", exits.FORMS, "What exits are made of: one 3x3 "
+    "convolution on a grid of 4x4, or three separable ones from 8x8 on.")
 _EXIT_ENTROPY = flags.DEFINE_enum(
     "model_exit_entropy", "min", exits.ENTROPIES, "How unsure an exit is, which "
     "its threshold bounds: min-entropy, -log of its softmax's largest "
@@ -69,6 +72,6 @@ def config(dataset):
         layer_gates=_LAYER_GATES.value, channel_gates=_CHANNEL_GATES.value,
         layer_gate=_LAYER_GATE.value, channel_gate=_CHANNEL_GATE.value,
         mask_site=_MASK_SITE.value, groups=_GROUPS.value, exits=_EXITS.value,
-        exit_entropy=_EXIT_ENTROPY.value,
+        exit_head=_EXIT_HEAD.value, exit_entropy=_EXIT_ENTROPY.value,
         strategy=_STRATEGY.value,
         inner_width=tuple(map(float, _INNER_WIDTH.value)))

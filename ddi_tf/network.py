@@ -42,6 +42,7 @@ class NetworkConfig:
         mask_site: where a channel mask applies (`block.MASK_SITES`).
         groups: channel decisions per block; 0 is one for every channel.
         exits: whether the network has early exits.
+        exit_head: what they are made of (`exits.FORMS`).
         exit_entropy: what their thresholds bound (`exits.ENTROPIES`).
         strategy: who decides what runs (`strategies.CLASSES`).
         inner_width: of strategy "pfec": factors on the channels between two
@@ -61,6 +62,7 @@ class NetworkConfig:
     mask_site: str = "inner"
     groups: int = 2
     exits: bool = True
+    exit_head: str = "grid"
     exit_entropy: str = "shannon"  # what runs that do not say so went by
     strategy: str = "gates"
     inner_width: tuple = (1.0,)
@@ -125,14 +127,13 @@ class Network(tf_keras.Model):
         self.stem, self.blocks = backbone.stem, backbone.blocks
         self.layer_gate = self.recurrent_channel_gate = None
         self.layer_gates, self.channel_gates = {}, {}
-        reads = {"normalizes": backbone.normalizes}
-        self.head = exits.Head(
-            self.blocks[-1].out_shape, config.classes, name="head", **reads)
+        reads = {"classes": config.classes, "normalizes": backbone.normalizes}
+        self.head = exits.Head(self.blocks[-1].out_shape, name="head", **reads)
         self._make_gates(backbone.gate_filters)
         self.exits = {
-            self.blocks[index].name: exits.Exit(
-                self.blocks[index].out_shape, config.classes,
-                filters=backbone.exit_filters, name=f"exit{number}", **reads)
+            self.blocks[index].name: exits.FORMS[config.exit_head](
+                self.blocks[index].out_shape, filters=backbone.exit_filters,
+                name=f"exit{number}", **reads)
             for number, index in enumerate(backbone.exit_after, start=1)
         } if config.exits else {}
         # What every subgraph does, and the MACs of it.
@@ -142,7 +143,7 @@ class Network(tf_keras.Model):
 
     def call(self, images, training=False, train_gates=None, decisions=None,
              with_exits=True, thresholds=None, sampled=False):
-        """The masked forward.
+        """The masked forward: `Outputs`.
 
         Args:
             images: [B, H, W, 3] float, scaled as `data.normalize` does.
@@ -155,9 +156,6 @@ class Network(tf_keras.Model):
                 the layer gates, then of each block's channel groups; None: one
                 half.
             sampled: whether the decisions have no gradient (`policy`).
-
-        Returns:
-            `Outputs`.
         """
         train_gates = training if train_gates is None else train_gates
         x = self.stem(quantization.rounded(images, self.image_range), training)

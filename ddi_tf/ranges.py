@@ -73,7 +73,10 @@ def attach(network, scaling):
         if answer.norm is not None:
             answer.norm.range = new(f"{answer.name}_norm")
     for exit_ in network.exits.values():
-        exit_.conv.range = new(f"{exit_.name}_conv")
+        for conv in exit_.convolutions:
+            conv.range = new(f"{exit_.name}_{conv.name}")
+        if hasattr(exit_, "pooled_range"):
+            exit_.pooled_range = new(f"{exit_.name}_pooled")
         exit_.range = new(f"{exit_.name}_logits")
     network.head.pooled_range = new("head_pooled")
     network.head.range = new("head_logits")

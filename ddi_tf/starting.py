@@ -65,7 +65,7 @@ class Start:
             self._backbone.load_base(network)
         if self._whole:
             self._check(network.config)
-            self._whole.restore_network(network)
+            self._restore(network)
 
     def begin(self, run, network, folder):
         """Before the first step, in a new run's folder.
@@ -87,12 +87,25 @@ class Start:
                 folder.save_phase("base", base)
             run.go_on_from(self._whole)
 
+    def _restore(self, network):
+        """Takes the whole network; exits of another form begin anew."""
+        if (self._whole.network_config.exit_head
+                == network.config.exit_head):
+            self._whole.restore_network(network)
+        else:
+            theirs = self._whole.load_network()
+            for mine, other in zip(_without_exits(network),
+                                   _without_exits(theirs)):
+                mine.set_weights(other.get_weights())
+
     def _check(self, config):
         """Raises unless the whole network is finished and fits `config`."""
         path = self._whole.path
         # Thresholds are chosen anew, so they may bound another entropy.
-        theirs = vars(dataclasses.replace(
-            self._whole.network_config, exit_entropy=config.exit_entropy))
+        may_differ = {"exit_entropy"} | (
+            {"exit_head"} if "exits" in self._again else set())
+        theirs = vars(dataclasses.replace(self._whole.network_config, **{
+            name: getattr(config, name) for name in may_differ}))
         if other := [f"{name} is {theirs[name]} there, {ours} here"
                      for name, ours in vars(config).items()
                      if theirs[name] != ours]:
@@ -105,6 +118,10 @@ class Start:
                 f"{path} is not finished: it has no operating points yet. "
                 f"Finish it by --flagfile={path / 'flags.cfg'}, or start from "
                 "another run.")
+
+
+def _without_exits(network):
+    return [network.stem, *network.blocks, network.head, *network.gates]
 
 
 class Retrained:

@@ -77,21 +77,21 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), size=(4, 8, 16, 32))
     def test_one_logit_per_class_at_every_resolution(self, batch, size):
-        exit_ = exits.Exit((size, size, 6), 5)
+        exit_ = exits.GridExit((size, size, 6), 5)
         logits = exit_(tf.ones([batch, size, size, 6]))
         self.assertEqual(logits.shape, (batch, 5))
         self.assertEqual(logits.dtype, tf.float32)
 
     @parameterized.parameters((8, 16), (16, 8))
     def test_features_need_not_be_square(self, height, width):
-        logits = exits.Exit((height, width, 2), 5)(
+        logits = exits.GridExit((height, width, 2), 5)(
             tf.ones([3, height, width, 2]))
         self.assertEqual(logits.shape, (3, 5))
 
     def test_config_survives_json(self):
-        exit_ = exits.Exit((8, 12, 6), 5, filters=3, normalizes=True, name="it")
+        exit_ = exits.GridExit((8, 12, 6), 5, filters=3, normalizes=True, name="it")
         config = json.loads(json.dumps(exit_.get_config()))
-        copy = exits.Exit.from_config(config)
+        copy = exits.GridExit.from_config(config)
         self.assertEqual(copy.get_config(), exit_.get_config())
         self.assertEqual((copy.name, copy.shape, copy.classes),
                          ("it", (8, 12, 6), 5))
@@ -109,7 +109,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
             _hand_set_exit()(-tf.ones([1, 8, 8, 1])), [[0.0, 0.5]])
 
     def test_only_training_moves_the_statistics(self):
-        exit_ = exits.Exit((8, 8, 2), 3)
+        exit_ = exits.GridExit((8, 8, 2), 3)
         x = tf.random.stateless_normal([2, 8, 8, 2], [0, 1])
         exit_(x)
         self.assertAllEqual(exit_.conv.norm.moving_mean, tf.zeros([2]))
@@ -119,7 +119,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 39_424), (32, 152_576), (64, 600_064))
     def test_macs_by_hand(self, channels, expected):
         # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
-        self.assertEqual(exits.Exit((8, 8, channels), 10).work.macs, expected)
+        self.assertEqual(exits.GridExit((8, 8, channels), 10).work.macs, expected)
 
     @parameterized.parameters(
         # The convolution on 4 x 4 x 16 and the dense layer on 256 numbers.
@@ -128,7 +128,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         ((8, 8), 8 * 8 * 16 + 256 + 256 + 256 + 256 + 10),
         ((4, 8), 4 * 8 * 16 + 256 + 256 + 256 + 256 + 10))
     def test_work_by_hand(self, size, activations):
-        self.assertEqual(exits.Exit((*size, 16), 10).work, work.Work(
+        self.assertEqual(exits.GridExit((*size, 16), 10).work, work.Work(
             39_424, 9 * 16 * 16 + 16 + 256 * 10 + 10, activations))
 
     @parameterized.parameters(
@@ -138,7 +138,7 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(exits.grid(size), cells)
 
     def test_fewer_filters_cost_less_by_hand(self):
-        exit_ = exits.Exit((8, 8, 30), 10, filters=5, normalizes=True)
+        exit_ = exits.GridExit((8, 8, 30), 10, filters=5, normalizes=True)
         self.assertEqual(exit_(tf.ones([2, 8, 8, 30])).shape, (2, 10))
         self.assertEqual(
             exit_.work.macs, 16 * 9 * 30 * 5 + 16 * 5 * 10)
@@ -188,7 +188,7 @@ class HeadTest(tf.test.TestCase, parameterized.TestCase):
 
 def _hand_set_exit(normalizes=False):
     """Convolution and norm do nothing; see `test_value_by_hand`."""
-    exit_ = exits.Exit((8, 8, 1), 2, normalizes=normalizes)
+    exit_ = exits.GridExit((8, 8, 1), 2, normalizes=normalizes)
     exit_(tf.zeros([1, 8, 8, 1]))
     kernel = np.zeros([3, 3, 1, 1])
     kernel[1, 1] = 1
