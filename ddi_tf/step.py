@@ -15,10 +15,10 @@ from ddi_tf import policy
 
 
 def trained_variables(network, phase):
-    """The variables that `phase` updates."""
+    """(what learns by the loss, exits): the variables that `phase` updates."""
     return ((network.base_variables if phase.weights else [])
-            + (network.gate_variables if phase.gates else [])
-            + (network.exit_variables if phase.exits else []))
+            + (network.gate_variables if phase.gates else []),
+            network.exit_variables if phase.exits else [])
 
 
 def skip_ratio(decisions):
@@ -60,12 +60,17 @@ def answer_losses(answers, teacher, labels, schedule):
 
 def loss_terms(network, phase, schedule, prices, images, labels, steering,
                target, thresholds, teacher=None):
-    """(terms, metrics): the summands of the loss, and what to report."""
+    """(terms, exits' losses, metrics).
+
+    The summands of the loss; what exits learn by, each by its own; and what to
+    report.
+    """
     taught = teacher and teacher.base(images)
     if not phase.gates and not phase.exits:
         logits = network.base(images, training=True)
         [loss], _ = answer_losses([logits], taught, labels, schedule)
-        return {"accuracy_loss": loss}, {"accuracy": _accuracy(logits, labels)}
+        return {"accuracy_loss": loss}, [], {
+            "accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
                       with_exits=phase.exits, thresholds=thresholds,
                       sampled=phase.sampled)
@@ -100,10 +105,10 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
                 outputs.decisions, drawn - likeliest)
     if phase.gates and not phase.priced:
         terms["open_loss"] = losses.open_gates(outputs.probabilities)
-    return terms, {"accuracy": _accuracy(outputs.logits, labels),
-                   "cost": steering.cost + 0.0,
-                   "alpha": steering.alpha + 0.0,
-                   "skip_ratio": steering.skip_ratio + 0.0}
+    return terms, answered[1:], {
+        "accuracy": _accuracy(outputs.logits, labels),
+        "cost": steering.cost + 0.0, "alpha": steering.alpha + 0.0,
+        "skip_ratio": steering.skip_ratio + 0.0}
 
 
 def _full_path(prices, outputs):
@@ -156,7 +161,8 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         `crop` draws them, flips [B] bool, gate thresholds [B, D], learning
         rate [], target cost []) that returns a dict of scalar tensors.
     """
-    variables = trained_variables(network, phase)
+    shared, of_exits = trained_variables(network, phase)
+    variables = shared + of_exits
     decayed = {v.ref() for v in variables if "kernel" in v.name
                } - {v.ref() for v in network.gate_variables}
 
@@ -164,15 +170,21 @@ def make(network, optimizer, steering, phase, schedule, prices, scaling,
         """(gradients, metrics) of a batch, or of a part of one."""
         batch = data.training_batch(
             images, indices, crops, flips, crop, scaling)
-        with tf.GradientTape() as tape:
-            terms, metrics = loss_terms(
+        with tf.GradientTape(persistent=True) as tape:
+            terms, exit_losses, metrics = loss_terms(
                 network, phase, schedule, prices, batch,
                 tf.gather(labels, indices), steering, target, thresholds,
                 teacher)
             loss = tf.add_n(list(terms.values()))
         # Of a settled gate nothing depends on its variables.
-        return (tape.gradient(loss, variables, unconnected_gradients="zero"),
-                {"loss": loss, **terms, **metrics})
+        gradients = tape.gradient(
+            loss, shared, unconnected_gradients="zero")
+        # Eq. 4 weighs how hard an exit pulls at what others use too. Its own
+        # weights have nothing to be balanced with: once the head knows the
+        # training images, weights of 0.05 would leave them to weight decay.
+        gradients += tape.gradient(
+            exit_losses, of_exits, unconnected_gradients="zero")
+        return gradients, {"loss": loss, **terms, **metrics}
 
     def step(images, labels, indices, crops, flips, thresholds,
              learning_rate, target):

@@ -48,6 +48,8 @@ _CONFIGS = {
             ("channel_gate", "stage3_block1", (0, 0, 0, 0)),
             ("layer_gate", "stage3_block2", (1,)),
             ("channel_gate", "stage3_block2", (0, 1, 1, 1)))),
+    "separable_exits": network_lib.NetworkConfig(
+        depth=8, groups=2, exit_head="separable"),
     "plain": network_lib.NetworkConfig(
         depth=8, layer_gates=False, channel_gates=False, exits=False),
 }
@@ -131,10 +133,12 @@ class GateParityTest(tf.test.TestCase, parameterized.TestCase):
             [any(variant.masked for variant in block.step.variants)
              for block in controller.blocks], [False] * 6)
 
-    @parameterized.parameters("shannon", "min")
-    def test_controller_leaves_and_pays_as_the_thresholds_say(self, entropy):
+    @parameterized.parameters(
+        ("inner_2", "shannon"), ("inner_2", "min"), ("separable_exits", "min"))
+    def test_controller_leaves_and_pays_as_the_thresholds_say(
+            self, name, entropy):
         network, images = lively(dataclasses.replace(
-            _CONFIGS["inner_2"], exit_entropy=entropy)), random_images(60)
+            _CONFIGS[name], exit_entropy=entropy)), random_images(60)
         split = data.Split(images, np.zeros(len(images), np.int32))
         traced = traces.Tracer(network, _SCALING).collect(split)
         middle = [float(np.median(traced.entropies[:, 0])), None,
@@ -243,6 +247,32 @@ class Int8Test(tf.test.TestCase):
     def test_int8_is_not_far_from_float(self):
         self.assertGreaterEqual(
             np.mean(self.keras.layers == self.float.layers), 0.9)
+
+
+class Int8ExitsTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.parameters("grid", "separable")
+    def test_they_answer_as_keras_rounds(self, form):
+        network, images = lively(dataclasses.replace(
+            _CONFIGS["inner_2"], exit_head=form)), random_images(40)
+        split = data.Split(images, np.zeros(40, np.int32))
+        plain = traces.Tracer(network, _SCALING).collect(split).logits
+        ranges.attach(network, _SCALING)
+        found = ranges.find(network, _SCALING, random_images(50, seed=2),
+                            random_images(10, seed=3))
+        keras = traces.Tracer(network, _SCALING).collect(split)
+        controller = controller_of(network, numbers=bundle_lib.Numbers(
+            "int8", bundle_lib.Calibration(found.images, found.saturated)))
+        for exit_ in range(3):
+            always = [None] * exit_ + [100.0] + [None] * (2 - exit_)
+            # Where the gates said the same: one step may open one.
+            logits = np.stack([controller.classify(
+                image, forced=path_of(keras, n), thresholds=always).logits
+                               for n, image in enumerate(images)])
+            expected, size = keras.logits[:, exit_], np.abs(plain).max()
+            self.assertLess(np.median(np.abs(logits - expected)), 0.01 * size)
+            self.assertLess(
+                np.median(np.abs(logits - plain[:, exit_])), 0.05 * size)
 
 
 class BudgetParityTest(tf.test.TestCase):

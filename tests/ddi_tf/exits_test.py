@@ -73,7 +73,7 @@ class PositionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(exits.round_half_up(value), expected)
 
 
-class ExitTest(tf.test.TestCase, parameterized.TestCase):
+class GridExitTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(batch=(1, 3), size=(4, 8, 16, 32))
     def test_one_logit_per_class_at_every_resolution(self, batch, size):
@@ -89,7 +89,8 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(logits.shape, (3, 5))
 
     def test_config_survives_json(self):
-        exit_ = exits.GridExit((8, 12, 6), 5, filters=3, normalizes=True, name="it")
+        exit_ = exits.GridExit(
+            (8, 12, 6), 5, filters=3, normalizes=True, name="it")
         config = json.loads(json.dumps(exit_.get_config()))
         copy = exits.GridExit.from_config(config)
         self.assertEqual(copy.get_config(), exit_.get_config())
@@ -119,7 +120,8 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((16, 39_424), (32, 152_576), (64, 600_064))
     def test_macs_by_hand(self, channels, expected):
         # 16 positions * 9 * c * c, and 16 * c * 10 of the dense layer
-        self.assertEqual(exits.GridExit((8, 8, channels), 10).work.macs, expected)
+        self.assertEqual(
+            exits.GridExit((8, 8, channels), 10).work.macs, expected)
 
     @parameterized.parameters(
         # The convolution on 4 x 4 x 16 and the dense layer on 256 numbers.
@@ -153,6 +155,91 @@ class ExitTest(tf.test.TestCase, parameterized.TestCase):
         # Each becomes 2: sixteen of them; minus the last, and 0.5.
         self.assertAllClose(
             exit_(12 * tf.ones([1, 8, 8, 1])), [[32.0, -1.5]], atol=1e-4)
+
+
+class SeparableExitTest(tf.test.TestCase, parameterized.TestCase):
+
+    @parameterized.product(batch=(1, 3), size=(3, 4, 8, 16, 32))
+    def test_one_logit_per_class_at_every_resolution(self, batch, size):
+        logits = exits.SeparableExit((size, size, 6), 5)(
+            tf.ones([batch, size, size, 6]))
+        self.assertEqual(logits.shape, (batch, 5))
+        self.assertEqual(logits.dtype, tf.float32)
+
+    def test_config_survives_json(self):
+        exit_ = exits.SeparableExit(
+            (8, 12, 6), 5, normalizes=True, name="it")
+        copy = exits.SeparableExit.from_config(
+            json.loads(json.dumps(exit_.get_config())))
+        self.assertEqual(copy.get_config(), exit_.get_config())
+        self.assertEqual([conv.name for conv in copy.convolutions], [
+            "depthwise1", "pointwise1", "depthwise2", "pointwise2",
+            "depthwise3", "pointwise3"])
+
+    def test_value_by_hand(self):
+        exit_ = exits.SeparableExit((16, 16, 1), 2)
+        exit_(tf.zeros([1, 16, 16, 1]))
+        for conv in exit_.convolutions:
+            kernel = np.zeros(conv.kernel.shape)
+            if conv.mixes_channels:
+                kernel[0, 0, 0, 0] = 1   # the first channel goes on alone,
+            elif conv.stride == 2:       # which SAME puts one cell further
+                kernel[0, 0] = 1
+            else:
+                kernel[1, 1] = 1
+            conv.kernel.assign(kernel)
+            conv.norm.moving_variance.assign(
+                tf.fill(conv.norm.moving_variance.shape, 1 - norms.EPSILON))
+        weights = np.zeros([128, 2])
+        weights[0] = 1, -2
+        exit_.dense.set_weights([weights, np.array([0.0, 0.5])])
+        features = np.zeros([1, 16, 16, 1], np.float32)
+        features[0, :2, :2, 0] = [[1, 2], [3, 10]]  # a cell of 8 x 8: 4
+        features[0, 2:4, :2, 0] = 100               # the next is stepped over
+        # One of 4 x 4 cells is 4: the mean is 0.25.
+        self.assertAllClose(exit_(tf.constant(features)), [[0.25, 0.0]])
+
+    def test_only_training_moves_the_statistics(self):
+        exit_ = exits.SeparableExit((8, 8, 2), 3)
+        x = tf.random.stateless_normal([2, 8, 8, 2], [0, 1])
+        exit_(x)
+        norms_ = [conv.norm for conv in exit_.convolutions]
+        for norm in norms_:
+            self.assertAllEqual(
+                norm.moving_mean, tf.zeros_like(norm.moving_mean))
+        exit_(x, training=True)
+        for norm in norms_:
+            self.assertNotAllClose(
+                norm.moving_mean, tf.zeros_like(norm.moving_mean))
+
+    @parameterized.parameters(
+        # 3x3 of each channel and a 1x1 of 64 filters on 8 x 8 cells; twice a
+        # 3x3 and a 1x1 of 128 on 4 x 4; the dense layer on 128 means.
+        ((32, 32, 16), 64 * (9 * 16 + 16 * 64)),
+        ((16, 16, 32), 64 * (9 * 32 + 32 * 64)),
+        ((8, 8, 64), 64 * (9 * 64 + 64 * 64)),
+        ((4, 4, 96), 16 * (9 * 96 + 96 * 64), 4))
+    def test_macs_by_hand(self, shape, first, cells=16):
+        second = cells * (9 * 64 + 64 * 128)
+        third = cells * (9 * 128 + 128 * 128)
+        self.assertEqual(exits.SeparableExit(shape, 10).work.macs,
+                         first + second + third + 1280)
+
+    def test_numbers_moved_by_hand(self):
+        # The pool reads 16 x 16 and writes 8 x 8; every convolution reads and
+        # writes; the global mean reads; the dense layer reads and writes.
+        first = 64 * (2 * 8 + 8 + 64)
+        second = 64 * 64 + 16 * 64 + 16 * 64 + 16 * 128
+        third = 16 * 4 * 128
+        self.assertEqual(
+            exits.SeparableExit((16, 16, 8), 10).work.activations,
+            16 * 16 * 8 + 64 * 8 + first + second + third
+            + 16 * 128 + 128 + 10)
+
+    def test_what_comes_unnormalised_is_normalised_first(self):
+        exit_ = exits.SeparableExit((8, 8, 2), 3, normalizes=True)
+        logits = exit_(-tf.ones([1, 8, 8, 2]))  # relu(-1)
+        self.assertAllClose(logits, exit_(tf.zeros([1, 8, 8, 2])))
 
 
 class HeadTest(tf.test.TestCase, parameterized.TestCase):

@@ -112,7 +112,7 @@ class LearningTest(tf.test.TestCase):
     def _gradients(self, phase, thresholds):
         """(of the policy's score bias, of the blocks' first kernel)."""
         with tf.GradientTape() as tape:
-            terms, _ = step.loss_terms(
+            terms, *_ = step.loss_terms(
                 self.net, phase, _SCHEDULE, self.net.costs, _images(8),
                 tf.range(8), steering.Steering(1.0), tf.constant(0.5),
                 thresholds)
@@ -145,7 +145,7 @@ class LearningTest(tf.test.TestCase):
 
     def test_all_variables_of_the_policy_learn(self):
         with tf.GradientTape() as tape:
-            terms, _ = step.loss_terms(
+            terms, *_ = step.loss_terms(
                 self.net, _TOGETHER, _SCHEDULE, self.net.costs, _images(8),
                 tf.range(8), steering.Steering(1.0), tf.constant(0.5),
                 tf.random.stateless_uniform([8, 6], [0, 1]))

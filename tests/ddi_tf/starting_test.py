@@ -157,6 +157,27 @@ class StartTest(tf.test.TestCase, parameterized.TestCase):
         starting.Start(whole=str(source.path)).load(self.ours, self.folder)
         self._assert_same(self.ours.variables, self.theirs.variables)
 
+    def test_exits_of_another_form_begin_anew(self):
+        ours = network.Network(
+            dataclasses.replace(_CONFIG, exit_head="separable"))
+        fresh = [variable.numpy() for variable in ours.exit_variables]
+        start = starting.Start(whole=str(self.source.path), again={"exits"})
+        start.load(ours, self.folder)
+        of_exits = {variable.ref() for exit_ in (
+            *ours.exits.values(), *self.theirs.exits.values())
+                    for variable in exit_.variables}
+        self._assert_same(*([
+            variable for variable in net.variables
+            if variable.ref() not in of_exits]
+                            for net in (ours, self.theirs)))
+        self._assert_same(ours.exit_variables, fresh)
+
+    def test_nothing_trains_exits_of_another_form_but_their_phase(self):
+        self._assert_refused(
+            self._source("other", config=dataclasses.replace(
+                _CONFIG, exit_head="separable")), errors.ConfigError,
+            "exit_head is separable there, grid here")
+
 
 if __name__ == "__main__":
     tf.test.main()

@@ -8,6 +8,7 @@ import tf_keras
 from absl.testing import parameterized
 
 from ddi_tf import costs
+from ddi_tf import crops as crops_lib
 from ddi_tf import data
 from ddi_tf import deciding
 from ddi_tf import losses
@@ -56,7 +57,7 @@ def _batch():
 def _no_loss(net, *_):
     """Stands for `step.loss_terms` where all gradients are to be 0."""
     sums = [tf.reduce_sum(variable) for variable in net.trainable_variables]
-    return {"accuracy_loss": 0 * tf.add_n(sums)}, {}
+    return {"accuracy_loss": 0 * tf.add_n(sums)}, [], {}
 
 
 class PhasesTest(tf.test.TestCase, parameterized.TestCase):
@@ -187,7 +188,7 @@ class LossTermsTest(tf.test.TestCase):
     def _terms(self, phase, prices, thresholds, net=None):
         """(terms, metrics, steering), and the decisions that were taken."""
         state, net = steering.Steering(0.1), net or self.net
-        terms, metrics = step.loss_terms(
+        terms, _, metrics = step.loss_terms(
             net, phase, phases.Schedule(), prices, self.images,
             tf.range(_BATCH), state, tf.constant(_TARGET), thresholds)
         # Batch norm is by the batch, so the same again.
@@ -249,8 +250,8 @@ class ArgumentsTest(tf.test.TestCase):
         def loss_terms(net, phase, schedule, prices, *rest):
             seen.update(prices=prices, phase=phase)
             _, _, _, _, thresholds, *_ = rest
-            terms, _ = _no_loss(net)
-            return terms, {"thresholds": tf.reduce_sum(thresholds)}
+            terms, *_ = _no_loss(net)
+            return terms, [], {"thresholds": tf.reduce_sum(thresholds)}
         function = _make(net, _SKIP, phases.Schedule())
         batch = list(_batch())
         with mock.patch.object(step, "loss_terms", loss_terms):
@@ -299,7 +300,7 @@ class AnswerLossesTest(tf.test.TestCase, parameterized.TestCase):
         teacher.head.dense.bias.assign(tf.range(10.0))
         schedule = phases.Schedule(distill=1.0)
         images, labels = tf.ones([2, 16, 16, 3]), tf.constant([0, 1])
-        terms, _ = step.loss_terms(
+        terms, *_ = step.loss_terms(
             net, phase, schedule, net.costs, images, labels,
             steering.Steering(0.1), tf.constant(_TARGET), None, teacher)
         logits = (net.base(images, training=True) if phase == _BASE else
@@ -332,7 +333,8 @@ def _linear_loss(net, phase, schedule, prices, images, *_):
     """Stands for `step.loss_terms`: its mean over parts is that of all."""
     del phase, schedule, prices
     sums = [tf.reduce_sum(variable) for variable in net.trainable_variables]
-    return {"accuracy_loss": tf.reduce_mean(images) * tf.add_n(sums)}, {}
+    loss = tf.reduce_mean(images) * tf.add_n(sums)
+    return {"accuracy_loss": loss}, [loss], {}
 
 
 class PartsTest(tf.test.TestCase, parameterized.TestCase):
@@ -393,12 +395,45 @@ class TrainedVariablesTest(tf.test.TestCase):
         net = _build()
         weights, gates, exits = (
             net.base_variables, net.gate_variables, net.exit_variables)
-        for phase, expected in (
-                (_BASE, weights), (_WARMUP, gates), (_SKIP, weights + gates),
-                (_RESTORE, weights + gates), (_EXITS, weights + gates + exits)):
-            self.assertEqual(
-                [v.ref() for v in step.trained_variables(net, phase)],
-                [v.ref() for v in expected], phase.name)
+        for phase, *expected in (
+                (_BASE, weights, []), (_WARMUP, gates, []),
+                (_SKIP, weights + gates, []), (_RESTORE, weights + gates, []),
+                (_EXITS, weights + gates, exits)):
+            for found, those in zip(
+                    step.trained_variables(net, phase), expected, strict=True):
+                self.assertEqual([v.ref() for v in found],
+                                 [v.ref() for v in those], phase.name)
+
+
+class ExitsGradientTest(tf.test.TestCase):
+
+    def test_exits_learn_at_their_own_loss_and_pull_at_others_by_eq_4(self):
+        net, batch = _build(), _batch()
+        images, labels, indices, crops, flips, thresholds, rate, target = batch
+        seen = data.training_batch(
+            images, indices, crops, flips, crops_lib.Shift(), _SCALING)
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = net(seen, training=True, thresholds=thresholds)
+            head, *exits = [
+                losses.cross_entropy(logits, tf.gather(labels, indices))
+                for logits in (outputs.logits, *outputs.exit_logits)]
+            # Eq. 4, its weights out of the gradient.
+            total = head + tf.add_n([
+                float(head) / float(loss) * loss for loss in exits])
+        last = net.blocks[0].convolutions[0].kernel
+        shared = tape.gradient(total, last)
+        own = tape.gradient(exits, net.exit_variables)
+        before = [v.numpy() for v in (last, *net.exit_variables)]
+        # Without gates that are priced, and without momentum or decay.
+        function = _make(net, _EXITS, phases.Schedule(
+            weight_decay=0.0, alpha=0.0), momentum=0)
+        with mock.patch.object(
+                steering.Steering, "weight", return_value=tf.constant(0.0)):
+            function(*batch)
+        for variable, value, gradient in zip(
+                (last, *net.exit_variables), before, (shared, *own)):
+            self.assertAllClose(variable, value - rate * gradient,
+                                atol=2e-6, msg=variable.name)
 
 
 class SkipRatioTest(tf.test.TestCase, parameterized.TestCase):

@@ -45,7 +45,7 @@ class TrainingCase(tf.test.TestCase):
         function = step.make(
             net, optimizer, steering.Steering(schedule.alpha), phase, schedule,
             net.costs, data.Scaling((127.0,) * 3, (64.0,) * 3))
-        trained = step.trained_variables(net, phase)
+        trained = sum(step.trained_variables(net, phase), [])
         before = [variable.numpy() for variable in trained]
         generator = np.random.default_rng(0)
         for _ in range(steps):
