@@ -101,7 +101,8 @@ class Start:
     def _check(self, config):
         """Raises unless the whole network is finished and fits `config`."""
         path = self._whole.path
-        # Thresholds are chosen anew, so they may bound another entropy.
+        # Thresholds are chosen anew, so they may bound another entropy; exits
+        # of another form begin anew, where their phase follows.
         may_differ = {"exit_entropy"} | (
             {"exit_head"} if "exits" in self._again else set())
         theirs = vars(dataclasses.replace(self._whole.network_config, **{

@@ -265,7 +265,7 @@ class Int8ExitsTest(tf.test.TestCase, parameterized.TestCase):
             "int8", bundle_lib.Calibration(found.images, found.saturated)))
         for exit_ in range(3):
             always = [None] * exit_ + [100.0] + [None] * (2 - exit_)
-            # Where the gates said the same: one step may open one.
+            # A step of rounding may turn a gate, so its decisions are given.
             logits = np.stack([controller.classify(
                 image, forced=path_of(keras, n), thresholds=always).logits
                                for n, image in enumerate(images)])
