@@ -108,6 +108,7 @@ def pack(args):
     # Only here: `check` runs where there is no TensorFlow.
     from ddi_tf import quiet
     import tensorflow as tf
+    from ddi_tf import course
     from ddi_tf import data
     from ddi_tf import network
     from ddi_tf import phases
@@ -131,7 +132,7 @@ def pack(args):
         for jit in (True, False))
     batches = [
         (sampler.draw(index), compiled.thresholds(index),
-         phases.learning_rate(phase, schedule, index, STEPS),
+         course.learning_rate(phase, schedule, index, STEPS),
          schedule.target_cost) for index in range(STEPS)]
     tool.export_step(compiled.function, compiled.arguments(*batches[0]),
                      (*_DATA, *_BATCH), args.output)

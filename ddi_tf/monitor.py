@@ -3,9 +3,9 @@
 from absl import logging
 
 from ddi_tf import costs
+from ddi_tf import course
 from ddi_tf import data
 from ddi_tf import deciding
-from ddi_tf import phases
 from ddi_tf import traces
 
 # Skip ratio from which the gates have collapsed, and accuracy, in multiples of
@@ -91,11 +91,11 @@ class Monitor:
 
 def warn_if_not_open(skip_ratio):
     """Logs what to do if warm-up ended with this share of work skipped."""
-    if skip_ratio > phases.WARMUP_SKIP_RATIO:
+    if skip_ratio > course.WARMUP_SKIP_RATIO:
         logging.warning(
             "warm-up ended with a skip ratio of %.1f%%, not %.0f%%: raise "
             "--train_warmup_epochs.", 100 * skip_ratio,
-            100 * phases.WARMUP_SKIP_RATIO)
+            100 * course.WARMUP_SKIP_RATIO)
 
 
 def in_words(record):

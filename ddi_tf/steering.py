@@ -6,7 +6,7 @@ With `gap = (cost - target) / target`, every step does
 
 so that alpha settles at the price of work at which the target is just held, and
 a network cheaper than asked opens its gates again. The target itself descends
-over the skip phase (`phases.target`).
+over the skip phase (`course.target`).
 
 The cost is a running mean over training batches, plus the distance at which the
 tune split was last found from it: at inference batch norm is another, gates

@@ -18,6 +18,7 @@ from absl import logging
 
 from ddi_tf import board
 from ddi_tf import costs
+from ddi_tf import course
 from ddi_tf import data_flags
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import energy
@@ -81,7 +82,7 @@ _BASE_LR = flags.DEFINE_float(
 _JOINT_LR = flags.DEFINE_float(
     "train_joint_lr", 0.01, "Peak learning rate of the phases after it.")
 _LR_DECAY = flags.DEFINE_enum(
-    "train_lr_decay", "cosine", phases.DECAYS, "How the rates fall: as a "
+    "train_lr_decay", "cosine", course.DECAYS, "How the rates fall: as a "
     "cosine, or in the paper's two steps.")
 _DECAY = flags.DEFINE_float(
     "train_weight_decay", 1e-4, "L2 factor on kernels.", lower_bound=0)

@@ -10,6 +10,7 @@ from absl import logging
 
 from ddi_tf import adjusting
 from ddi_tf import costs
+from ddi_tf import course
 from ddi_tf import data
 from ddi_tf import distribution as distribution_lib
 from ddi_tf import epoch_means
@@ -175,16 +176,15 @@ class Trainer:
         return record
 
     def _run_step(self, phase, step, steps, feed):
-        index = self._at.phase_step
-        target = phases.target(
+        index, blocks = self._at.phase_step, len(self._network.blocks)
+        target = course.target(
             phase, self._schedule, self._open_cost, index, steps)
         thresholds = gates.draw_thresholds(
             [self._schedule.batch_size, self._network.decision_count],
-            phases.gate_noise(phase, self._schedule, index, steps),
+            course.gate_noise(phase, self._schedule, index, steps),
             self._schedule.seed, self._at.step)
-        blocks = len(self._network.blocks)
         # The first columns are the blocks', in order: open from 0 on.
-        thresholds[:, :blocks - phases.blocks_decided(
+        thresholds[:, :blocks - course.blocks_decided(
             phase, blocks, index, steps)] = 0
         result = step(
             *feed.arguments(self._at.step),
@@ -198,11 +198,11 @@ class Trainer:
         self._progress.update(result)
 
     def _rate(self, phase, steps):
-        return phases.learning_rate(
+        return course.learning_rate(
             phase, self._schedule, self._at.phase_step, steps)
 
     def _is_over(self, phase, steps):
-        return self._at.phase_step >= steps or phases.is_done(
+        return self._at.phase_step >= steps or course.is_done(
             phase, self._steering.skip_ratio.numpy())
 
     def _at_epoch_end(self, phase, steps):

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 from absl.testing import parameterized
 
+from ddi_tf import course
 from ddi_tf import deciding
 from ddi_tf import errors
 from ddi_tf import network
@@ -172,8 +173,8 @@ class PhasesTest(tf.test.TestCase, parameterized.TestCase):
     def test_blocks_come_in_from_the_last_to_the_first(self, index, expected):
         # 6 blocks in 10 steps: ceil(0.6 (index + 1)).
         self.assertEqual(
-            phases.blocks_decided(_ALONE, 6, index, 10), expected)
-        self.assertEqual(phases.blocks_decided(_TOGETHER, 6, index, 10), 6)
+            course.blocks_decided(_ALONE, 6, index, 10), expected)
+        self.assertEqual(course.blocks_decided(_TOGETHER, 6, index, 10), 6)
 
     def test_int8_is_an_error(self):
         with self.assertRaisesRegex(
