@@ -40,12 +40,11 @@ class Adjuster:
             step: the next global step.
             is_over: whether the phase ends as well.
         """
-        if self._state.averages and phase.weights and is_over:
+        if self._state.averages and is_over and (phase.weights or phase.exits):
             self._state.averages.apply()
             # The means took in weights that were pruned afterwards.
             self._state.compressions.hold(phase)
-            self.measure_norms("average", step, "gated" if (
-                phase.gates or phase.exits) else "base")
+            self.measure_norms("average", step, [phase])
         elif phase.priced:
             # Running averages are of gates that have moved since: what the
             # tune split then costs, and gets right, is of no network
@@ -59,17 +58,18 @@ class Adjuster:
             logging.info("%s: gates shifted by %+.3f, cost %.3f to %.3f",
                          phase.name, *held)
 
-    def measure_norms(self, what, step, way="gated"):
+    def measure_norms(self, what, step, rows):
         """Measures batch norm on the batches that would come next.
 
         Args:
             what: for the progress bar.
             step: the next global step.
-            way: as for `finish.Norms`.
+            rows: `phases.Phase`s since it was measured.
         """
         steps = range(step, step + self._schedule.norm_batches)
         self._progress.start(what, len(steps), 0)
-        self._measure(steps, way, lambda: self._progress.update({}))
+        self._measure(steps, finish.way_behind(rows),
+                      lambda: self._progress.update({}))
 
     def _measure(self, steps, way="gated", advance=lambda: None):
         # What is compiled rounds as it did then.

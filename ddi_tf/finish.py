@@ -69,9 +69,9 @@ class Norms:
 
     Args:
         network: `network.Network`; only its batch norms change.
-        way: "gated": the gates decide; "open": all runs, the gates are not
-            asked; "base": nor are the exits. Only the batch norms of what is
-            asked change.
+        way: "gated": the gates decide; "exits": of those alone, the rest is
+            as at inference; "open": all runs, the gates are not asked; "base":
+            nor are the exits. Only the batch norms of what is asked change.
         parts: layers whose batch norms change; None: of all that are asked.
     """
 
@@ -133,6 +133,13 @@ class Norms:
             self.measure(batches(feed, steps, dataset, advance))
 
 
+def way_behind(rows):
+    """The way whose batch norms the phases `rows` have changed."""
+    if not any(row.gates or row.exits for row in rows):
+        return "base"
+    return "gated" if any(row.weights or row.gates for row in rows) else "exits"
+
+
 def _norms(parts):
     return [layer for part in parts for layer in part.submodules
             if isinstance(layer, tf_keras.layers.BatchNormalization)]
@@ -146,7 +153,11 @@ def _way(network, name):
         return network(images, training=training,
                        decisions=network.all_open(tf.shape(images)[0]))
 
+    def at_exits(images, training):
+        return network(images, train_exits=training)
+
     return {"gated": (network, [network]),
+            "exits": (at_exits, [*network.exits.values()]),
             "open": (opened, [*backbone, *network.exits.values()]),
             "base": (network.base, backbone)}[name]
 

@@ -142,14 +142,15 @@ class Network(tf_keras.Model):
         self(tf.zeros([1, *config.image_shape]))  # makes every variable
 
     def call(self, images, training=False, train_gates=None, decisions=None,
-             with_exits=True, thresholds=None, sampled=False):
+             with_exits=True, thresholds=None, sampled=False, train_exits=None):
         """The masked forward: `Outputs`.
 
         Args:
             images: [B, H, W, 3] float, scaled as `data.normalize` does.
-            training: whether stem, blocks, exits and head are being trained
-                (batch norm by the batch).
-            train_gates: the same for the gates; None: as `training`.
+            training: whether stem, blocks and head are being trained (batch
+                norm by the batch).
+            train_gates, train_exits: the same for the gates, and for the exits;
+                None: as `training`.
             decisions: `deciding.Decisions` to obey instead of asking the gates.
             with_exits: whether the exits are evaluated.
             thresholds: [B, D] from which probabilities count as open, first of
@@ -158,6 +159,7 @@ class Network(tf_keras.Model):
             sampled: whether the decisions have no gradient (`policy`).
         """
         train_gates = training if train_gates is None else train_gates
+        train_exits = training if train_exits is None else train_exits
         x = self.stem(quantization.rounded(images, self.image_range), training)
         walk = self._walk(tf.shape(images)[0], train_gates, decisions,
                           thresholds, sampled)
@@ -165,7 +167,7 @@ class Network(tf_keras.Model):
         for index, block in enumerate(self.blocks):
             x = walk.run(index, block, x, training)
             if with_exits and block.name in self.exits:
-                exit_logits.append(self.exits[block.name](x, training))
+                exit_logits.append(self.exits[block.name](x, train_exits))
         hard = walk.decisions()
         return Outputs(self.head(x, training), tuple(exit_logits), hard,
                        walk.probabilities(), costs.spent(self.costs, hard))

@@ -50,6 +50,9 @@ _OTHERWISE = {
         "weights": False, "sampled": True, "curriculum": True}},
 }
 
+# With --train_exits_alone: what is trained stays as it is.
+_EXITS_ALONE = {"exits": {"weights": False, "gates": False, "priced": False}}
+
 # Strategies without probabilities to draw by, and those not of int8 numbers.
 _NOT_DRAWN = ("act", "sact")
 _NOT_QUANTIZED = ("act", "sact", "lccl", "blockdrop")
@@ -77,6 +80,7 @@ class Schedule:
             replaces the weights at the end of each phase. 0: no mean.
         gate_noise: how far from one half the gates' thresholds are drawn while
             they learn to skip, in [0, 1] (`gates.draw_thresholds`).
+        exits_alone: whether the exits phase trains nothing but exits.
         calibrate: whether every answer's logits are divided by a temperature
             at the end (`finish.calibrate`).
         norm_batches: training batches that batch norm is measured on at the
@@ -102,6 +106,7 @@ class Schedule:
     distill_temperature: float = 4.0
     average: float = 0.0
     gate_noise: float = 0.0
+    exits_alone: bool = False
     calibrate: bool = False
     norm_batches: int = 100
     alpha: float = 0.1
@@ -151,12 +156,14 @@ def planned(config, schedule):
         ConfigError: none is left, or one is of gates alone.
     """
     gated = config.layer_gates or config.channel_gates
-    otherwise = _OTHERWISE.get(config.strategy, {})
+    otherwise = _OTHERWISE.get(config.strategy, {}) | (
+        _EXITS_ALONE if schedule.exits_alone else {})
     rows = tuple(
-        phase._replace(gates=phase.gates and gated,
-                       exits=phase.exits and config.exits,
-                       priced=phase.priced and gated,
-                       **otherwise.get(phase.name, {}))
+        phase._replace(**{
+            "gates": phase.gates and gated,
+            "exits": phase.exits and config.exits,
+            "priced": phase.priced and gated,
+            **otherwise.get(phase.name, {})})
         for phase in PHASES
         if schedule.epochs.get(phase.name, 0) and (
             phase.compression  # there are kernels in any network

@@ -72,8 +72,10 @@ def loss_terms(network, phase, schedule, prices, images, labels, steering,
         return {"accuracy_loss": loss}, [], {
             "accuracy": _accuracy(logits, labels)}
     outputs = network(images, training=phase.weights, train_gates=phase.gates,
-                      with_exits=phase.exits, thresholds=thresholds,
-                      sampled=phase.sampled)
+                      train_exits=phase.exits, with_exits=phase.exits,
+                      thresholds=thresholds, sampled=phase.sampled)
+    if schedule.distill and not phase.weights and phase.exits:
+        taught = outputs.logits  # of a head that learns nothing, but teaches
     answered, of_labels = answer_losses(
         [outputs.logits, *outputs.exit_logits], taught, labels, schedule)
     full_path = _full_path(prices, outputs)

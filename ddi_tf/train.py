@@ -119,6 +119,9 @@ _SETTLE = flags.DEFINE_bool(
     "train_settle", False, "Before the exits phase, settle the gates that say "
     "the same about every tune image: they are asked no more, and the others "
     "learn on.")
+_EXITS_ALONE = flags.DEFINE_bool(
+    "train_exits_alone", False, "The exits phase trains exits alone, in less "
+    "time, on a network that stays as it is.")
 _CALIBRATE = flags.DEFINE_bool(
     "train_calibrate", False, "Divide every answer's logits by a temperature, "
     "fitted on tune after the last phase, so that it is as sure as right.")
@@ -278,7 +281,8 @@ def _schedule(behind):
         weight_decay=_DECAY.value, label_smoothing=_SMOOTHING.value,
         distill=_DISTILL.value, distill_temperature=_TEMPERATURE.value,
         average=_AVERAGE.value, gate_noise=_NOISE.value,
-        calibrate=_CALIBRATE.value, norm_batches=_NORM_BATCHES.value,
+        exits_alone=_EXITS_ALONE.value, calibrate=_CALIBRATE.value,
+        norm_batches=_NORM_BATCHES.value,
         alpha=_ALPHA.value, target_cost=_TARGET.value,
         sparsity=_SPARSITY.value, clusters=_CLUSTERS.value, seed=_SEED.value)
 

@@ -116,17 +116,18 @@ class BlockDrop(network_lib.Network):
     """
 
     def call(self, images, training=False, train_gates=None, decisions=None,
-             with_exits=True, thresholds=None, sampled=False):
+             with_exits=True, thresholds=None, sampled=False, train_exits=None):
         """As `network.Network`; every block is decided about beforehand."""
         if decisions is not None:
-            return super().call(images, training, decisions=decisions,
-                                with_exits=with_exits)
+            return super().call(
+                images, training, decisions=decisions, with_exits=with_exits,
+                train_exits=train_exits)
         layers = self.policy(
             images, training if train_gates is None else train_gates)
         decided = gates.drawn if sampled else gates.straight_through
         opened = self.all_open(tf.shape(images)[0])
         outputs = super().call(
-            images, training, with_exits=with_exits,
+            images, training, with_exits=with_exits, train_exits=train_exits,
             decisions=opened._replace(layers=decided(
                 layers, self.split(thresholds).layers)))
         return outputs._replace(probabilities=opened._replace(layers=layers))
