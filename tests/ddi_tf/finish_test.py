@@ -14,6 +14,7 @@ from ddi_tf import calibration
 from ddi_tf import costs
 from ddi_tf import finish
 from ddi_tf import network
+from ddi_tf import phases
 
 
 def _build(unsure=1):
@@ -152,7 +153,7 @@ class ReestimateNormsTest(tf.test.TestCase, parameterized.TestCase):
 class WaysTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
-        ("gated", ("stem", "stage", "gate", "exit")),
+        ("gated", ("stem", "stage", "gate", "exit")), ("exits", ("exit",)),
         ("open", ("stem", "stage", "exit")), ("base", ("stem", "stage")))
     def test_only_what_is_asked_is_measured(self, way, expected):
         tf.config.run_functions_eagerly(True)
@@ -168,6 +169,31 @@ class WaysTest(tf.test.TestCase, parameterized.TestCase):
         changed = {part(v.name) for v in net.variables
                    if not np.array_equal(v, before[v.ref()])}
         self.assertEqual(changed, set(expected))
+
+    @parameterized.parameters(
+        (["base"], "base"), (["warmup"], "gated"), (["skip"], "gated"),
+        (["exits"], "gated"), (["base", "skip", "alone"], "gated"),
+        (["base", "alone"], "gated"), (["alone"], "exits"))
+    def test_the_way_behind_a_run_takes_in_all_that_was_trained(
+            self, names, expected):
+        rows = {phase.name: phase for phase in phases.PHASES}
+        rows["alone"] = rows["exits"]._replace(
+            weights=False, gates=False, priced=False)
+        self.assertEqual(
+            finish.way_behind([rows[name] for name in names]), expected)
+
+    def test_exits_alone_are_measured_on_what_a_device_gives_them(self):
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        net, images = _build(), _images(16)
+        mean = net.stem.norm.moving_mean  # not what this batch would give
+        mean.assign_add(0.5 * tf.ones_like(mean))
+        finish.Norms(net, "exits").measure([images])
+        outputs, by_batch = net(images), net(images, train_exits=True)
+        self.assertAllEqual(outputs.logits, by_batch.logits)
+        for ours, theirs in zip(outputs.exit_logits, by_batch.exit_logits):
+            # Nearly: variances are divided by n - 1.
+            self.assertAllClose(ours, theirs, atol=0.05)
 
     def test_open_gates_are_those_of_a_network_that_runs_all(self):
         tf.config.run_functions_eagerly(True)

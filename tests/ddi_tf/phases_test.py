@@ -15,9 +15,9 @@ from ddi_tf import phases
 _ALL = {phase.name: 1.0 for phase in phases.PHASES}
 
 
-def _planned(epochs=None, **config):
-    return phases.planned(network.NetworkConfig(**config),
-                          phases.Schedule(epochs=epochs or _ALL))
+def _planned(epochs=None, exits_alone=False, **config):
+    return phases.planned(network.NetworkConfig(**config), phases.Schedule(
+        epochs=epochs or _ALL, exits_alone=exits_alone))
 
 
 class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
@@ -95,6 +95,22 @@ class PlannedTest(tf.test.TestCase, parameterized.TestCase):
                 phase._replace(gates=False, exits=False, priced=False)
                 for phase in (
                     _PRUNE, _CLUSTER, _QUANTIZE))))
+
+    def test_exits_can_be_all_that_their_phase_trains(self):
+        alone = _EXITS._replace(weights=False, gates=False, priced=False)
+        for gated in (True, False):
+            rows = _planned(exits_alone=True, layer_gates=gated,
+                            channel_gates=gated)
+            self.assertIn(alone, rows)
+            self.assertNotIn(_EXITS, rows)
+            self.assertEqual(
+                [row for row in rows if row.name != "exits"],
+                [row for row in _planned(layer_gates=gated, channel_gates=gated)
+                 if row.name != "exits"])
+
+    def test_no_exits_no_phase_of_them_alone(self):
+        self.assertEqual(_planned(exits=False, exits_alone=True),
+                         _planned(exits=False))
 
     def test_phases_without_epochs_are_left_out(self):
         self.assertEqual(

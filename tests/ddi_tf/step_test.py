@@ -436,6 +436,37 @@ class ExitsGradientTest(tf.test.TestCase):
                                 atol=2e-6, msg=variable.name)
 
 
+    def test_alone_they_learn_of_labels_and_head_as_a_device_runs_both(self):
+        net, batch = _build(), _batch()
+        images, labels, indices, crops, flips, thresholds, rate, _ = batch
+        seen = data.training_batch(
+            images, indices, crops, flips, crops_lib.Shift(), _SCALING)
+        with tf.GradientTape() as tape:
+            outputs = net(seen, thresholds=thresholds, train_exits=True)
+            exits = [
+                0.75 * losses.cross_entropy(logits, tf.gather(labels, indices))
+                + 0.25 * losses.distillation(logits, outputs.logits, 1.0)
+                for logits in outputs.exit_logits]
+        own = tape.gradient(exits, net.exit_variables)
+        head = losses.cross_entropy(
+            outputs.logits, tf.gather(labels, indices))
+        before = [v.numpy() for v in net.exit_variables]
+        schedule = phases.Schedule(
+            epochs={"exits": 1}, weight_decay=0.0, distill=0.25,
+            exits_alone=True)
+        [alone] = phases.planned(net.config, schedule)
+        metrics = _make(net, alone, schedule, momentum=0)(*batch)
+        for variable, value, gradient in zip(
+                net.exit_variables, before, own, strict=True):
+            self.assertAllClose(variable, value - rate * gradient,
+                                atol=2e-6, msg=variable.name)
+        weights = [float(head) / float(losses.cross_entropy(
+            logits, tf.gather(labels, indices)))
+                   for logits in outputs.exit_logits]
+        self.assertAllClose(metrics["loss"], 0.75 * head + tf.add_n(
+            [w * loss for w, loss in zip(weights, exits)]), rtol=1e-4)
+
+
 class SkipRatioTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(

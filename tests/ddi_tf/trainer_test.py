@@ -585,6 +585,25 @@ class AverageTest(_TrainerTest):
             self.assertAllClose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+class ExitsAloneTest(_TrainerTest):
+
+    def test_nothing_but_exits_changes(self):
+        run = _Run(self._path(), schedule=dataclasses.replace(
+            _SCHEDULE, epochs={"exits": 2}, exits_alone=True, average=0.5,
+            distill=0.7))
+        before = {v.ref(): v.numpy() for v in run.network.variables}
+        run.to_the_end()
+        self.assertEqual([start[0] for start in run.progress.starts],
+                         ["exits", "average", "finish"])
+        of_exits = {v.ref() for exit_ in run.network.exits.values()
+                    for v in exit_.variables}
+        for variable in run.network.variables:
+            self.assertEqual(
+                np.array_equal(variable, before[variable.ref()]),
+                variable.ref() not in of_exits, variable.name)
+        self.assertEqual(run.metrics[-1]["gate_shift"], 0.0)
+
+
 class DeployedTest(_TrainerTest):
 
     def test_what_is_recorded_is_what_the_deployed_network_does(self):
