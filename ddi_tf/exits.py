@@ -51,11 +51,19 @@ ENTROPIES = {"shannon": shannon_entropy, "min": min_entropy}
 
 def entropy(kind):
     """The function of ENTROPIES called `kind`. Raises ConfigError."""
-    if kind not in ENTROPIES:
+    return _one_of(ENTROPIES, "exit_entropy", kind)
+
+
+def form(kind):
+    """The class of FORMS called `kind`. Raises ConfigError."""
+    return _one_of(FORMS, "exit_head", kind)
+
+
+def _one_of(table, setting, kind):
+    if kind not in table:
         raise errors.ConfigError(
-            f"`exit_entropy` must be one of {', '.join(ENTROPIES)}. "
-            f"Received: {kind}")
-    return ENTROPIES[kind]
+            f"`{setting}` must be one of {', '.join(table)}. Received: {kind}")
+    return table[kind]
 
 
 def positions(blocks):

@@ -131,7 +131,7 @@ class Network(tf_keras.Model):
         self.head = exits.Head(self.blocks[-1].out_shape, name="head", **reads)
         self._make_gates(backbone.gate_filters)
         self.exits = {
-            self.blocks[index].name: exits.FORMS[config.exit_head](
+            self.blocks[index].name: exits.form(config.exit_head)(
                 self.blocks[index].out_shape, filters=backbone.exit_filters,
                 name=f"exit{number}", **reads)
             for number, index in enumerate(backbone.exit_after, start=1)

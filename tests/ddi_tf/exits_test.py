@@ -58,6 +58,13 @@ class EntropyTest(tf.test.TestCase, parameterized.TestCase):
                 errors.ConfigError, "one of shannon, min. Received: tsallis"):
             exits.entropy("tsallis")
 
+    def test_a_form_goes_by_its_name(self):
+        self.assertIs(exits.form("separable"), exits.SeparableExit)
+        with self.assertRaisesRegex(
+                errors.ConfigError, "`exit_head` must be one of grid, "
+                "separable. Received: dense"):
+            exits.form("dense")
+
 
 class PositionsTest(tf.test.TestCase, parameterized.TestCase):
 
