@@ -50,12 +50,13 @@ _OTHERWISE = {
         "weights": False, "sampled": True, "curriculum": True}},
 }
 
-# With --train_exits_alone: what is trained stays as it is.
+# With --train_exits_alone: all else stays as it is.
 _EXITS_ALONE = {"exits": {"weights": False, "gates": False, "priced": False}}
 
 # Strategies without probabilities to draw by, and those not of int8 numbers.
 _NOT_DRAWN = ("act", "sact")
 _NOT_QUANTIZED = ("act", "sact", "lccl", "blockdrop")
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
