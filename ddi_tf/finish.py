@@ -69,9 +69,10 @@ class Norms:
 
     Args:
         network: `network.Network`; only its batch norms change.
-        way: "gated": the gates decide; "exits": of those alone, the rest is
-            as at inference; "open": all runs, the gates are not asked; "base":
-            nor are the exits. Only the batch norms of what is asked change.
+        way: "gated": the gates decide; "exits": the same, and exits see what a
+            device gives them; "open": all runs, the gates are not asked;
+            "base": nor are the exits. Only the batch norms of what is asked
+            change; of the way "exits", those of the exits.
         parts: layers whose batch norms change; None: of all that are asked.
     """
 

@@ -263,9 +263,9 @@ class Trainer:
 
     def _finish(self):
         """Measures batch norm, holds the target; see `finish`. Its record."""
-        started, shift = time.monotonic(), 0.0
-        self._adjuster.measure_norms(
-            "finish", self._at.step, self._phases)
+        started = time.monotonic()
+        self._adjuster.measure_norms("finish", self._at.step, self._phases)
+        shift = 0.0
         if any(phase.priced for phase in self._phases):
             shift = self._adjuster.hold_target().shift
         traced = self._look("finish", gated=True)

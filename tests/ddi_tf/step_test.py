@@ -54,6 +54,14 @@ def _batch():
             tf.constant(0.01), tf.constant(_TARGET))
 
 
+def _seen(batch):
+    """(images as the network sees them, labels, thresholds, rate)."""
+    images, labels, indices, crops, flips, thresholds, rate, _ = batch
+    return data.training_batch(
+        images, indices, crops, flips, crops_lib.Shift(), _SCALING
+    ), tf.gather(labels, indices), thresholds, rate
+
+
 def _no_loss(net, *_):
     """Stands for `step.loss_terms` where all gradients are to be 0."""
     sums = [tf.reduce_sum(variable) for variable in net.trainable_variables]
@@ -409,13 +417,11 @@ class ExitsGradientTest(tf.test.TestCase):
 
     def test_exits_learn_at_their_own_loss_and_pull_at_others_by_eq_4(self):
         net, batch = _build(), _batch()
-        images, labels, indices, crops, flips, thresholds, rate, target = batch
-        seen = data.training_batch(
-            images, indices, crops, flips, crops_lib.Shift(), _SCALING)
+        seen, labels, thresholds, rate = _seen(batch)
         with tf.GradientTape(persistent=True) as tape:
             outputs = net(seen, training=True, thresholds=thresholds)
             head, *exits = [
-                losses.cross_entropy(logits, tf.gather(labels, indices))
+                losses.cross_entropy(logits, labels)
                 for logits in (outputs.logits, *outputs.exit_logits)]
             # Eq. 4, its weights out of the gradient.
             total = head + tf.add_n([
@@ -438,18 +444,15 @@ class ExitsGradientTest(tf.test.TestCase):
 
     def test_alone_they_learn_of_labels_and_head_as_a_device_runs_both(self):
         net, batch = _build(), _batch()
-        images, labels, indices, crops, flips, thresholds, rate, _ = batch
-        seen = data.training_batch(
-            images, indices, crops, flips, crops_lib.Shift(), _SCALING)
+        seen, labels, thresholds, rate = _seen(batch)
         with tf.GradientTape() as tape:
             outputs = net(seen, thresholds=thresholds, train_exits=True)
             exits = [
-                0.75 * losses.cross_entropy(logits, tf.gather(labels, indices))
+                0.75 * losses.cross_entropy(logits, labels)
                 + 0.25 * losses.distillation(logits, outputs.logits, 1.0)
                 for logits in outputs.exit_logits]
         own = tape.gradient(exits, net.exit_variables)
-        head = losses.cross_entropy(
-            outputs.logits, tf.gather(labels, indices))
+        head = losses.cross_entropy(outputs.logits, labels)
         before = [v.numpy() for v in net.exit_variables]
         schedule = phases.Schedule(
             epochs={"exits": 1}, weight_decay=0.0, distill=0.25,
@@ -460,8 +463,7 @@ class ExitsGradientTest(tf.test.TestCase):
                 net.exit_variables, before, own, strict=True):
             self.assertAllClose(variable, value - rate * gradient,
                                 atol=2e-6, msg=variable.name)
-        weights = [float(head) / float(losses.cross_entropy(
-            logits, tf.gather(labels, indices)))
+        weights = [float(head) / float(losses.cross_entropy(logits, labels))
                    for logits in outputs.exit_logits]
         self.assertAllClose(metrics["loss"], 0.75 * head + tf.add_n(
             [w * loss for w, loss in zip(weights, exits)]), rtol=1e-4)
