@@ -21,6 +21,8 @@ from absl import flags
 from rich.console import Console
 from rich.progress import track
 
+import results
+
 _BUNDLE = flags.DEFINE_string("bundle", None, "Float bundle.", required=True)
 _TRACES = flags.DEFINE_string(
     "traces", None, "Traces of its run on test.", required=True)
@@ -41,17 +43,19 @@ _DRIVEN = "battery-driven"
 
 def main(argv):
     del argv
+    results.report(_days, lambda result: print(json.dumps(result, indent=1)),
+                   _OUTPUT.value)
+
+
+def _days():
     kinds = list(itertools.product(
         _IDLE_W.value, _ERRORS.value, range(_SEEDS.value)))
     days = [_day(*kind) for kind in track(
         kinds, description="days", console=Console(stderr=True))]
-    text = json.dumps({
+    return {
         "bundle": _BUNDLE.value, "hours": _HOURS.value,
         "full_hours": _FULL_HOURS.value, "energy_scale": _SCALE.value,
-        **_over(days), "days": days}, indent=1) + "\n"
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(text, encoding="utf-8")
-    print(text, end="")
+        **_over(days), "days": days}
 
 
 def _day(idle_w, error, seed):

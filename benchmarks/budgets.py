@@ -12,9 +12,7 @@ trained for both resources, also the energy that networks of equal accuracy
 execute, interpolated between runs.
 """
 
-import json
 import pathlib
-import sys
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
 
@@ -24,6 +22,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+import results
 from ddi_tf import costs
 from ddi_tf import errors
 from ddi_tf import run_folder
@@ -42,14 +41,8 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 def main(argv):
     del argv
     quiet.tensorflow_logs()
-    try:
-        result = compared(_RUNS.value, _BASE.value)
-    except errors.DDIError as error:
-        sys.exit(f"error: {error}")
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(
-            json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    show(result)
+    results.report(lambda: compared(_RUNS.value, _BASE.value), show,
+                   _OUTPUT.value)
 
 
 def compared(runs, base):

@@ -8,7 +8,6 @@ every image in turn, on one thread.
 """
 
 import functools
-import json
 import time
 
 from ddi_tf import quiet  # first: it loads TensorFlow silently
@@ -21,6 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 import monolith
+import results
 from converters import bundling
 from ddi_tf import data
 from ddi_tf import data_flags
@@ -39,6 +39,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 def main(argv):
     del argv
     quiet.tensorflow_logs()
+    results.report(_measured, _print, _OUTPUT.value)
+
+
+def _measured():
     folder = run_folder.RunFolder(_RUN.value)
     settings = folder.settings
     dataset = data_flags.load_of(settings)
@@ -47,13 +51,9 @@ def main(argv):
     content = bundling.whole(folder.load_network("base")).content
     with controller_lib.Controller(bundle) as controller:
         rows = measure(_ways(controller, content, bundle), split, bundle)
-    result = {"run": str(folder.path), "commit": settings["commit"],
-              "seed": settings["schedule"]["seed"], "split": _SPLIT.value,
-              "images": len(split.images), "rows": rows}
-    if _OUTPUT.value:
-        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
-    _print(result, dataset.name)
+    return {"run": str(folder.path), "commit": settings["commit"],
+            "seed": settings["schedule"]["seed"], "data": dataset.name,
+            "split": _SPLIT.value, "images": len(split.images), "rows": rows}
 
 
 def _ways(controller, content, bundle):
@@ -100,9 +100,9 @@ def measure(ways, split, bundle):
         for name in ways}
 
 
-def _print(result, dataset):
+def _print(result):
     table = Table(title=f"{result['images']} {result['split']} images of "
-                  f"{dataset}, {result['run']}")
+                  f"{result['data']}, {result['run']}")
     table.add_column("", no_wrap=True)
     for name in ("accuracy", "mean MACs", "of full", "skip ratio",
                  "mean latency", "of full", "left at"):

@@ -10,8 +10,6 @@ batch norm measured that way. Needs the traces of tune and test, with and
 without --gates_open. Chosen on tune; shown are both splits.
 """
 
-import json
-
 from ddi_tf import quiet  # first: it loads TensorFlow silently
 
 from absl import app
@@ -21,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 import reached
+import results
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import data_flags
@@ -42,6 +41,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 def main(argv):
     del argv
     quiet.tensorflow_logs()
+    results.report(_measured, _show, _OUTPUT.value)
+
+
+def _measured():
     folder = run_folder.RunFolder(_RUN.value)
     recorded = {
         gates_open: {split: trace_files.load(trace_files.path(
@@ -61,13 +64,9 @@ def main(argv):
                for name, gates_open in (("gates and exits", False),
                                         ("exits alone", True))}})
     about = recorded[False]["test"].about
-    result = {"run": about.run, "commit": about.commit, "seed": about.seed,
-              "base_accuracy": recorded[False]["test"].base_accuracy,
-              "rows": rows}
-    if _OUTPUT.value:
-        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
-    _show(result)
+    return {"run": about.run, "commit": about.commit, "seed": about.seed,
+            "base_accuracy": recorded[False]["test"].base_accuracy,
+            "rows": rows}
 
 
 class Gates:

@@ -9,7 +9,6 @@ it uses what it can; where fewer than it needs, there is nothing. What each base
 network gets right when it runs in full stands beside it.
 """
 
-import json
 import pathlib
 import sys
 
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import reached
-from ddi_tf import errors
+import results
 from ddi_tf import run_folder
 from ddi_tf import search
 from ddi_tf import trace_files
@@ -40,15 +39,10 @@ def main(argv):
         budgets = [float(budget) for budget in _BUDGETS.value]
     except ValueError as error:
         sys.exit(f"error: --budgets takes numbers separated by commas ({error}).")
-    try:
-        result = {"budgets": budgets,
-                  "runs": [_measure(path, budgets) for path in _RUNS.value]}
-    except errors.DDIError as error:
-        sys.exit(f"error: {error}")
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(
-            json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    _show(result)
+    results.report(
+        lambda: {"budgets": budgets,
+                 "runs": [_measure(path, budgets) for path in _RUNS.value]},
+        _show, _OUTPUT.value)
 
 
 def _measure(path, budgets):

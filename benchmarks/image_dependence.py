@@ -9,7 +9,6 @@ pruned network, which needs no gates: theirs is not in its cost). What the first
 gets right beyond the second is what looking at the image gave; exits are off.
 """
 
-import json
 import pathlib
 import sys
 
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import results
 from ddi_tf import costs
 from ddi_tf import data
 from ddi_tf import data_flags
@@ -44,17 +44,14 @@ def main(argv):
     if len(argv) > 1:
         sys.exit(f"error: unexpected argument {argv[1]!r}; flags begin with --")
     quiet.tensorflow_logs()
-    try:
-        with Progress(console=Console(stderr=True)) as progress:
-            rows = [measure(path, _SPLIT.value, _SEEDS.value, progress)
-                    for path in _RUNS.value]
-    except errors.DDIError as error:
-        sys.exit(f"error: {error}")
-    result = {"split": _SPLIT.value, "runs": rows}
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(
-            json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    show(result)
+    results.report(_measured, show, _OUTPUT.value)
+
+
+def _measured():
+    with Progress(console=Console(stderr=True)) as progress:
+        return {"split": _SPLIT.value, "runs": [
+            measure(path, _SPLIT.value, _SEEDS.value, progress)
+            for path in _RUNS.value]}
 
 
 def measure(path, split_name, seeds, progress):

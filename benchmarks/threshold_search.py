@@ -22,6 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 import reached
+import results
 from ddi_tf import calibration
 from ddi_tf import exit_rules
 from ddi_tf import exits
@@ -39,6 +40,10 @@ _OUTPUT = flags.DEFINE_string("output", None, "File for the JSON, if any.")
 def main(argv):
     del argv
     quiet.tensorflow_logs()
+    results.report(_searched, _show, _OUTPUT.value)
+
+
+def _searched():
     folder = run_folder.RunFolder(_RUN.value)
     tune, test = (trace_files.load_of(folder, split)
                   for split in ("tune", "test"))
@@ -76,7 +81,7 @@ def main(argv):
                for name, other in others.items()},
             **{name: _reached(chosen[len(rows)], budget, tune, test)
                for name, chosen in by_rule.items()}})
-    result = {
+    return {
         "run": tune.about.run, "commit": tune.about.commit,
         "seed": tune.about.seed, "images": {
             name: len(recorded.traces.labels)
@@ -85,10 +90,6 @@ def main(argv):
         "cpu_seconds": {"preparing": prepared, "per_budget": {
             "median": float(np.median(seconds)), "largest": max(seconds)}},
         "budgets": rows}
-    if _OUTPUT.value:
-        with open(_OUTPUT.value, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1)
-    _show(result)
 
 
 def _measured(recorded, temperatures, kind):

@@ -1,0 +1,67 @@
+"""What benchmarks do with their results (benchmarks/results.py)."""
+
+import importlib.util
+import json
+import os
+import pathlib
+
+from absl.testing import absltest
+
+from ddi_tf import errors
+
+_FILE = (pathlib.Path(__file__).parent.parent.parent / "benchmarks"
+         / "results.py")
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location("results", _FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+results = _load()
+
+
+class ReportTest(absltest.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.shown = []
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def test_shows_it_and_keeps_it_as_json(self):
+        file = self.folder / "result.json"
+        results.report(lambda: {"rows": [1.5]}, self.shown.append, str(file))
+        self.assertEqual(self.shown, [{"rows": [1.5]}])
+        self.assertEqual(json.loads(file.read_text(encoding="utf-8")),
+                         {"rows": [1.5]})
+
+    def test_without_a_path_it_is_shown_alone(self):
+        results.report(lambda: [2], self.shown.append, None)
+        self.assertEqual(self.shown, [[2]])
+        self.assertEmpty(os.listdir(self.folder))
+
+    def test_path_that_cannot_be_written_is_known_before_measuring(self):
+        measured = []
+        with self.assertRaisesRegex(SystemExit, "error: .*nowhere.*existing"):
+            results.report(lambda: measured.append(1), self.shown.append,
+                           str(self.folder / "nowhere" / "result.json"))
+        self.assertEmpty(measured)
+
+    def test_error_of_what_is_measured_is_one_line_and_leaves_the_file(self):
+        file = self.folder / "result.json"
+        file.write_text("of before", encoding="utf-8")
+
+        def measure():
+            raise errors.CheckpointError("there is no run")
+
+        with self.assertRaises(SystemExit) as caught:
+            results.report(measure, self.shown.append, str(file))
+        self.assertEqual(caught.exception.code, "error: there is no run")
+        self.assertEqual(file.read_text(encoding="utf-8"), "of before")
+        self.assertEmpty(self.shown)
+
+
+if __name__ == "__main__":
+    absltest.main()
