@@ -9,7 +9,7 @@ from device import whole_file
 
 
 def report(measure, show, path):
-    """Shows what is measured and, if there is a `path`, keeps it as JSON there.
+    """Keeps what is measured as JSON, if there is a `path` for it, and shows it.
 
     Whether `path` can be written is known before anything is measured. An error
     of the project ends the program with one line.
@@ -23,9 +23,11 @@ def report(measure, show, path):
         if path:
             whole_file.check_writable(path, device_errors.OutputError)
         result = measure()
-        show(result)
-        if path:
-            whole_file.write(path, json.dumps(result, indent=1) + "\n",
-                             device_errors.OutputError)
+        try:
+            if path:
+                whole_file.write(path, json.dumps(result, indent=1) + "\n",
+                                 device_errors.OutputError)
+        finally:  # one of the two is left of it
+            show(result)
     except (ddi_tf_errors.DDIError, device_errors.DeviceError) as error:
         sys.exit(f"error: {error}")
