@@ -5,7 +5,6 @@ Every few seconds: look at the battery, correct what is believed of its drain
 """
 
 import dataclasses
-import json
 import math
 import time
 from typing import Optional
@@ -13,6 +12,7 @@ from typing import Optional
 from device import drain as drain_lib
 from device import mixing
 from device import policy
+from device import sealed_json
 from device import status
 from device import typed_json
 from device import workload as workload_lib
@@ -76,11 +76,10 @@ class BatteryBudget:
 
     def memory(self):
         """What was learnt, and how much of the asked time is over."""
-        # As the json module reads it back: lists for tuples.
-        return json.loads(json.dumps(dataclasses.asdict(_Memory(
+        return sealed_json.values(_Memory(
             self._task.capacity_wh, self._task.runtime_hours, self._elapsed_s,
             self._drain, self._workload.memory(), self._mixed.memory(),
-            self._watch.memory()))))
+            self._watch.memory()))
 
     def recall(self, memory):
         """Takes up a `memory` of the same task; nonsense is ignored.

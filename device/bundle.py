@@ -6,7 +6,6 @@ checked when a bundle is loaded (`device.bundle_check`), nothing at inference.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -14,8 +13,7 @@ from typing import Optional
 
 from device import bundle_check
 from device import errors
-from device import regular_file
-from device import typed_json
+from device import sealed_json
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
@@ -170,6 +168,12 @@ class Manifest:
     entropy: str = "shannon"
 
 
+_FORMAT = sealed_json.Format(
+    contents=Manifest, version=FORMAT_VERSION, most_bytes=_MOST_BYTES,
+    error=errors.BundleError, name="the manifest", copied="the bundle",
+    again="export again")
+
+
 class Bundle:
     """A loaded and checked bundle.
 
@@ -180,9 +184,10 @@ class Bundle:
         checksum: hex sha256 of the manifest, as manifest.json carries it.
     """
 
-    def __init__(self, folder, manifest, contents, found_checksum=None):
+    def __init__(self, folder, manifest, contents, checksum=None):
         self.folder, self.manifest = folder, manifest
-        self.checksum = found_checksum or checksum(_values(manifest))
+        self.checksum = checksum or sealed_json.checksum(
+            sealed_json.values(manifest))
         self.graphs = {graph.name: graph for graph in manifest.graphs}
         self._contents = contents
 
@@ -216,21 +221,15 @@ def load(folder):
     folder = pathlib.Path(folder)
     path = folder / MANIFEST
     try:
-        manifest, found_checksum = _read(path)
-    except RecursionError:
+        manifest, checksum = sealed_json.read(path, _FORMAT)
+    except FileNotFoundError:
         raise errors.BundleError(
-            f"{path}: cannot be read (nested too deeply). Copy the bundle "
-            "again, or export again.") from None
+            f"{folder} is not a bundle: it has no {MANIFEST}. Give the folder "
+            "that `python -m converters.export --output=...` wrote.") from None
     bundle_check.check(path, manifest)
     contents = {graph.name: bundle_check.verified_content(folder, graph)
                 for graph in manifest.graphs}
-    return Bundle(folder, manifest, contents, found_checksum)
-
-
-def checksum(values):
-    """Hex sha256 of a manifest's values (a dict without its "checksum")."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return Bundle(folder, manifest, contents, checksum)
 
 
 def write(folder, manifest, contents):
@@ -246,53 +245,8 @@ def write(folder, manifest, contents):
         path = folder / graph.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[graph.name])
-    values = _values(manifest)
-    values["checksum"] = checksum(values)
     with open(folder / MANIFEST, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1)
+        json.dump(sealed_json.sealed(sealed_json.values(manifest)), file,
+                  indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _values(manifest):
-    """A `Manifest` as the json module reads it back."""
-    return json.loads(json.dumps(dataclasses.asdict(manifest)))
-
-
-def _read(path):
-    """(`Manifest`, its checksum) of manifest.json."""
-    values = _read_json(path)
-    version = values.get("format_version")
-    if version != FORMAT_VERSION:
-        raise errors.BundleError(
-            f"{path}: format version {version!r:.80}, but this reader knows "
-            f"{FORMAT_VERSION}. Export again with this version, or install the "
-            "version that wrote it.")
-    expected = values.pop("checksum", None)
-    if expected != checksum(values):
-        raise errors.BundleError(
-            f"{path}: its contents do not match its checksum; it was edited or "
-            "damaged. Copy the bundle again, or export again.")
-    try:
-        return typed_json.parse(Manifest, values), expected
-    except typed_json.TypedJsonError as error:
-        raise errors.BundleError(f"{path}: {error}. Export again.") from None
-
-
-def _read_json(path):
-    try:
-        values = json.loads(regular_file.read(path, _MOST_BYTES).decode())
-    except FileNotFoundError:
-        raise errors.BundleError(
-            f"{path.parent} is not a bundle: it has no {MANIFEST}. Give the "
-            "folder that `python -m converters.export --output=...` wrote."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise errors.BundleError(
-            f"{path}: cannot be read as JSON ({error}). Copy the bundle again, "
-            "or export again.") from None
-    if not isinstance(values, dict):
-        raise errors.BundleError(
-            f"{path}: expected a JSON object, found {type(values).__name__}. "
-            "Export again.")
-    return values

@@ -10,13 +10,11 @@ import dataclasses
 import json
 from typing import Optional
 
-from device import bundle as bundle_lib
 from device import bundle_check
 from device import energy as energy_lib
 from device import errors
 from device import machine
-from device import regular_file
-from device import typed_json
+from device import sealed_json
 from device import whole_file
 
 FORMAT_VERSION = 2
@@ -94,6 +92,12 @@ class Profile:
         return sum(medians[name] for name in self.full_path.graphs)
 
 
+_FORMAT = sealed_json.Format(
+    contents=Profile, version=FORMAT_VERSION, most_bytes=_MOST_BYTES,
+    error=errors.ProfileError, name="the profile", copied="it",
+    again="measure again with `python -m device.profile`")
+
+
 def load(path, bundle=None):
     """The checked `Profile` in the file `path`.
 
@@ -105,22 +109,12 @@ def load(path, bundle=None):
         ProfileError: missing, damaged, of another version, with a number that
             no measurement gives, or of another bundle; says what and where.
     """
-    values = _read_json(path)
-    version = values.get("format_version")
-    if version != FORMAT_VERSION:
-        raise errors.ProfileError(
-            f"{path}: expected format version {FORMAT_VERSION}, found "
-            f"{version!r:.80}. Measure again with this version, or install "
-            "the version that wrote it.")
-    expected = values.pop("checksum", None)
-    if expected != bundle_lib.checksum(values):
-        raise errors.ProfileError(
-            f"{path}: its contents do not match its checksum; it was edited or "
-            f"damaged. Copy it again. {_AGAIN}")
     try:
-        profile = typed_json.parse(Profile, values, "the profile")
-    except typed_json.TypedJsonError as error:
-        raise errors.ProfileError(f"{path}: {error}. {_AGAIN}") from None
+        profile, _ = sealed_json.read(path, _FORMAT)
+    except FileNotFoundError:
+        raise errors.ProfileError(
+            f"{path}: no such file. Give the file that `python -m "
+            "device.profile --output=...` wrote.") from None
     _check(path, profile)
     if bundle is not None:
         _check_bundle(path, profile, bundle)
@@ -135,28 +129,9 @@ def save(path, profile):
             written.
     """
     _check(path, profile)
-    values = json.loads(json.dumps(dataclasses.asdict(profile)))
-    values["checksum"] = bundle_lib.checksum(values)
+    sealed = sealed_json.sealed(sealed_json.values(profile))
     whole_file.write(
-        path, json.dumps(values, indent=1) + "\n", errors.ProfileError)
-
-
-def _read_json(path):
-    try:
-        values = json.loads(regular_file.read(path, _MOST_BYTES).decode())
-    except FileNotFoundError:
-        raise errors.ProfileError(
-            f"{path}: no such file. Give the file that `python -m "
-            "device.profile --output=...` wrote.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise errors.ProfileError(
-            f"{path}: cannot be read as JSON ({error}). Copy it again. {_AGAIN}"
-        ) from None
-    if not isinstance(values, dict):
-        raise errors.ProfileError(
-            f"{path}: expected a JSON object, found {type(values).__name__}. "
-            f"{_AGAIN}")
-    return values
+        path, json.dumps(sealed, indent=1) + "\n", errors.ProfileError)
 
 
 def _check(path, profile):

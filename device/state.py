@@ -10,8 +10,8 @@ import time
 
 from absl import logging
 
-from device import bundle as bundle_lib
 from device import errors
+from device import sealed_json
 from device import whole_file
 
 FORMAT_VERSION = 1
@@ -64,10 +64,9 @@ def save(path, state):
     Raises:
         StateError: it cannot be written; what was saved before still is.
     """
-    values = {"format_version": FORMAT_VERSION, "state": state}
-    checksum = bundle_lib.checksum(values)
-    whole_file.write(path, json.dumps({**values, "checksum": checksum}) + "\n",
-                     errors.StateError)
+    values = sealed_json.sealed(
+        {"format_version": FORMAT_VERSION, "state": state})
+    whole_file.write(path, json.dumps(values) + "\n", errors.StateError)
 
 
 class Saver:
@@ -122,7 +121,7 @@ def _parse(content):
         values = json.loads(content)
         expected = values.pop("checksum")
         if (values["format_version"] == FORMAT_VERSION
-                and expected == bundle_lib.checksum(values)
+                and expected == sealed_json.checksum(values)
                 and isinstance(values["state"], dict)):
             return values["state"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

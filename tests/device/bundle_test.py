@@ -142,13 +142,14 @@ class EditedManifestTest(toy_folder.BundleTest, parameterized.TestCase):
 
     def test_another_format_version_is_refused_with_both(self):
         self.edit(lambda values: values.update(format_version=2))
-        self.assert_refused(r"manifest\.json: format version 2, but this "
-                            r"reader knows 3\. Export again .*, or install")
+        self.assert_refused(
+            r"manifest\.json: expected format version 3, found 2\. Export "
+            "again, or install the version that wrote it")
 
     def test_another_format_may_have_another_checksum(self):
         values = {**json.loads(self.text), "format_version": 0, "checksum": ""}
         self.path.write_text(json.dumps(values))
-        self.assert_refused("format version 0, but this reader knows 3")
+        self.assert_refused("expected format version 3, found 0")
 
     def test_a_version_that_equals_three_must_be_a_whole_number(self):
         self.edit(lambda values: values.update(format_version=3.0))
@@ -208,17 +209,6 @@ class ChecksumTest(absltest.TestCase):
             self.assertEqual(bundle.load(folder).checksum, written["checksum"])
         self.assertEqual(fakes.in_memory(toy_folder.MANIFEST).checksum,
                          written["checksum"])
-
-    def test_a_checksum_is_the_sha256_of_sorted_json_without_spaces(self):
-        # printf '{"a":[2,null],"b":1}' | sha256sum
-        self.assertEqual(
-            bundle.checksum({"b": 1, "a": [2, None]}),
-            "f46b8ed760aca38268fb2900e2233289"
-            "115708eda572c80937e7a80cb835bfc5")
-
-    def test_a_checksum_tells_one_from_true_and_from_a_float(self):
-        self.assertLen({bundle.checksum({"a": value})
-                        for value in (1, True, 1.0, "1")}, 4)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 from device import bundle
 from device import controller
 from device import errors
+from device import sealed_json
 import damage
 import fuzzing
 
@@ -174,8 +175,7 @@ def _forged_graph(random, folder):
 
 
 def _write_forged(path, values):
-    values["checksum"] = bundle.checksum(values)
-    _rewrite(path, _text(values))
+    _rewrite(path, _text(sealed_json.sealed(values)))
 
 
 def _text(values):

@@ -11,7 +11,7 @@ import numpy as np
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from device import bundle
+from device import sealed_json
 import pictures
 import service_case
 
@@ -79,8 +79,7 @@ class GoesOnTest(service_case.ServiceCase):
         content = json.loads(self.state.read_text())
         content["state"]["bundle"] = "other"
         del content["checksum"]
-        content["checksum"] = bundle.checksum(content)
-        self.state.write_text(json.dumps(content))
+        self.state.write_text(json.dumps(sealed_json.sealed(content)))
         process = self.ended(self.start(f"--state={self.state}",
                                         source=service_case.IMAGES))
         self.assert_succeeded(process)

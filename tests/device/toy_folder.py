@@ -8,6 +8,7 @@ from absl.testing import absltest
 
 from device import bundle
 from device import errors
+from device import sealed_json
 import fakes
 
 MANIFEST = fakes.manifest([fakes.GATED], stem=100, thresholds=[0.5])
@@ -32,8 +33,7 @@ class BundleTest(absltest.TestCase):
         values = json.loads(self.text)
         del values["checksum"]
         change(values)
-        values["checksum"] = bundle.checksum(values)
-        self.path.write_text(json.dumps(values))
+        self.path.write_text(json.dumps(sealed_json.sealed(values)))
 
     def assert_refused(self, message):
         with self.assertRaisesRegex(errors.BundleError, message):
